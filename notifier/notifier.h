@@ -1,0 +1,324 @@
+/* notifier.h: wake a goroutine from any thread, signal handler or language.
+ *
+ * MIT License. Part of github.com/wakechan/wakechan; header-only, C11 or C++17, no library to link.
+ *
+ *     n, err := notifier.New()            // Go
+ *     h, err := n.Handle()
+ *     C.start_engine(C.uint64_t(h))
+ *     <-n.C()
+ *
+ *     notifier_notify(h);                 // the engine, on whatever thread
+ *
+ * This file is also the document of the ABI: what stands here in C can be written in any language that has
+ * 32-bit sequentially consistent atomics, a full fence, and a way to write to a descriptor.
+ *
+ * WHAT IT PROMISES
+ *   - Notifications coalesce: any number before a receive leave one wake-up. None is lost: each is followed by a
+ *     wake-up that comes after it, and what the caller wrote before it is visible to who wakes up.
+ *   - notifier_notify may be called by any number of threads, known to Go or not, by signal handlers, and while Go has
+ *     stopped the world. It takes no lock, allocates nothing, never enters the Go runtime, loops only over EINTR, and
+ *     keeps errno unless it returns NOTIFIER_FAILED. It is no cancellation point.
+ *   - It may be killed, cancelled (pthread_cancel, asynchronously too) or jumped out of at any instruction: only that
+ *     very call may be lost, and the next call for the same notifier makes up for it.
+ *   - A handle is harmless for ever. After Close it gives NOTIFIER_CLOSED and touches nothing.
+ *   - In a forked child it gives NOTIFIER_CLOSED and does its parent no harm.
+ *
+ * THE HANDLE
+ *   64 bits:  base >> 23 (25)  |  index (20)  |  generation (19, never 0)
+ *   base is the address of a block of shared memory: a multiple of 8 MiB, below 2^48, never unmapped, wiped on fork
+ *   where the system can. On 64-bit systems a handle fits a void *.
+ *
+ * THE BLOCK (offsets in bytes; every word is 32 bits in the host's byte order)
+ *        0  magic        NOTIFIER_MAGIC
+ *        4  abi          NOTIFIER_ABI; 0 in a forked child
+ *        8  kind         NOTIFIER_BELL_...: how to ring
+ *       12  descriptor   what to ring
+ *       16  pid          who may ring; 0: anyone (the block is wiped on fork)
+ *      128  asleep       odd while the poller is in bed
+ *      256  root         1 word:       bit r is set: look at top[r]
+ *      384  top          32 words:     bit b of top[r]:  look at mid[r * 32 + b]
+ *      512  mid          1,024 words:  bit b of mid[m]:  look at leaf[m * 32 + b]
+ *     8192  leaf         32,768 words: a bit for each notifier
+ *   139264  generation   1,048,576 words: that of each index's present owner
+ *   Index i's bit in leaf: word (i & 2047) << 4 | (i >> 11 & 15), bit i >> 15.
+ *
+ * TO NOTIFY: the five steps in notifier_notify below, in that order. The poller's half is readyset.go.
+ */
+#ifndef NOTIFIER_H
+#define NOTIFIER_H
+
+#include <errno.h>
+#include <stdint.h>
+
+#ifdef _WIN32
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+#ifdef _MSC_VER
+#include <intrin.h>
+#endif
+#else
+#include <sys/types.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__DragonFly__)
+#define NOTIFIER_HAS_KQUEUE 1
+#include <sys/event.h>
+#include <sys/time.h>
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef uint64_t notifier_handle; /* pass it through a void *: on 64-bit systems it fits */
+
+#define NOTIFIER_ABI 1
+
+#define NOTIFIER_OK 0        /* a wake-up is on its way */
+#define NOTIFIER_COALESCED 1 /* one already was: no system call made, unless somebody's ring had failed */
+#define NOTIFIER_CLOSED (-1) /* the notifier is gone; nothing was touched */
+#define NOTIFIER_INVALID (-2) /* handle 0, or a block of another ABI than this header's */
+#define NOTIFIER_FAILED (-3) /* the doorbell failed; errno says why (on Windows GetLastError too); the next call tries again */
+
+/* The layout. notifier_test.go compares these with the Go half. */
+#define NOTIFIER_MAGIC 0x77616b65u
+#define NOTIFIER_BASE_SHIFT 23
+#define NOTIFIER_INDEX_BITS 20
+#define NOTIFIER_GENERATION_BITS 19
+#define NOTIFIER_OFFSET_MAGIC 0
+#define NOTIFIER_OFFSET_ABI 4
+#define NOTIFIER_OFFSET_KIND 8
+#define NOTIFIER_OFFSET_DESCRIPTOR 12
+#define NOTIFIER_OFFSET_PID 16
+#define NOTIFIER_OFFSET_ASLEEP 128
+#define NOTIFIER_OFFSET_ROOT 256
+#define NOTIFIER_OFFSET_TOP 384
+#define NOTIFIER_OFFSET_MID 512
+#define NOTIFIER_OFFSET_LEAF 8192
+#define NOTIFIER_OFFSET_GENERATION 139264
+#define NOTIFIER_BLOCK_SIZE 4333568
+
+#define NOTIFIER_BELL_NONE 0    /* the poller is broken: do not ring */
+#define NOTIFIER_BELL_EVENTFD 1 /* descriptor: write the number 1, 8 bytes */
+#define NOTIFIER_BELL_PIPE 2    /* descriptor: write a byte */
+#define NOTIFIER_BELL_KQUEUE 3  /* descriptor: trigger EVFILT_USER with ident 0 */
+#define NOTIFIER_BELL_IOCP 4    /* HANDLE of a completion port: post an empty packet */
+#define NOTIFIER_BELL_LOOP 5    /* not for foreign code */
+
+/* ---- atomics: all sequentially consistent ---- */
+
+#if defined(_MSC_VER) && !defined(__clang__)
+
+static __inline uint32_t notifier_load_(volatile uint32_t *p) {
+  return (uint32_t)_InterlockedOr((volatile long *)p, 0); /* an RMW: right on every processor that MSVC targets */
+}
+static __inline uint32_t notifier_or_(volatile uint32_t *p, uint32_t v) {
+  return (uint32_t)_InterlockedOr((volatile long *)p, (long)v);
+}
+static __inline void notifier_cas_(volatile uint32_t *p, uint32_t from, uint32_t to) {
+  (void)_InterlockedCompareExchange((volatile long *)p, (long)to, (long)from);
+}
+static __inline void notifier_fence_(void) { MemoryBarrier(); }
+#define NOTIFIER_INLINE_ static __inline
+
+#else /* gcc, clang, zig cc, mingw-w64 */
+
+static inline uint32_t notifier_load_(volatile uint32_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
+static inline uint32_t notifier_or_(volatile uint32_t *p, uint32_t v) {
+  return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+}
+static inline void notifier_cas_(volatile uint32_t *p, uint32_t from, uint32_t to) {
+  (void)__atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline void notifier_fence_(void) {
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(NOTIFIER_PLAIN_FENCE)
+  /* a locked instruction on the own stack: as strong as mfence for ordinary memory (Intel SDM vol. 3, 9.2), and faster */
+#if defined(__x86_64__)
+  __asm__ __volatile__("lock; orl $0,(%%rsp)" ::: "memory", "cc");
+#else
+  __asm__ __volatile__("lock; orl $0,(%%esp)" ::: "memory", "cc");
+#endif
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+#define NOTIFIER_INLINE_ static inline
+
+#endif
+
+/* ThreadSanitizer knows no fences. In such builds the leaf bit is always written, which it takes for what it is. */
+#if defined(__SANITIZE_THREAD__)
+#define NOTIFIER_TSAN_ 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NOTIFIER_TSAN_ 1
+#endif
+#endif
+
+/* Sets a bit, and says whether it was set already. Looks first: a word that needs no change stays shared. */
+NOTIFIER_INLINE_ int notifier_raise_(volatile uint32_t *p, uint32_t bit) {
+  uint32_t mask = (uint32_t)1 << bit;
+  if (notifier_load_(p) & mask) return 1;
+  return (notifier_or_(p, mask) & mask) != 0;
+}
+
+/* ---- ringing: 0, or the error ---- */
+
+#ifdef _WIN32
+
+NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
+  if (kind != NOTIFIER_BELL_IOCP) return EBADF;
+  /* Handles have 32 significant bits, sign-extended ("Interprocess Communication Between 32-bit and 64-bit"). */
+  if (PostQueuedCompletionStatus((HANDLE)(intptr_t)(int32_t)descriptor, 0, 0, NULL)) return 0;
+  return GetLastError() == ERROR_INVALID_HANDLE ? EBADF : ENOMEM;
+}
+
+#else
+
+#if defined(__linux__)
+/* The declaration is missing under -std=c11, where unistd.h keeps to the standard. */
+#ifndef __cplusplus
+extern long syscall(long number, ...);
+#endif
+/* syscall(2) and not write(2): the latter is a cancellation point. */
+#define notifier_write_(fd, p, n) syscall(SYS_write, fd, p, n)
+#define notifier_read_(fd, p, n) syscall(SYS_read, fd, p, n)
+#elif defined(__APPLE__)
+extern ssize_t notifier_write_(int, const void *, size_t) __asm__("_write$NOCANCEL");
+extern ssize_t notifier_read_(int, void *, size_t) __asm__("_read$NOCANCEL");
+#elif defined(__FreeBSD__) || defined(__DragonFly__)
+extern ssize_t __sys_write(int, const void *, size_t);
+extern ssize_t __sys_read(int, void *, size_t);
+#define notifier_write_(fd, p, n) __sys_write(fd, p, n)
+#define notifier_read_(fd, p, n) __sys_read(fd, p, n)
+#elif defined(__NetBSD__)
+extern ssize_t _sys_write(int, const void *, size_t);
+extern ssize_t _sys_read(int, void *, size_t);
+#define notifier_write_(fd, p, n) _sys_write(fd, p, n)
+#define notifier_read_(fd, p, n) _sys_read(fd, p, n)
+#elif defined(__OpenBSD__)
+extern ssize_t _thread_sys_write(int, const void *, size_t);
+extern ssize_t _thread_sys_read(int, void *, size_t);
+#define notifier_write_(fd, p, n) _thread_sys_write(fd, p, n)
+#define notifier_read_(fd, p, n) _thread_sys_read(fd, p, n)
+#else
+#define notifier_write_(fd, p, n) write(fd, p, n)
+#define notifier_read_(fd, p, n) read(fd, p, n)
+#endif
+
+NOTIFIER_INLINE_ int notifier_write_all_(int fd, const void *p, size_t n) {
+  while (notifier_write_(fd, p, n) < 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
+  int fd = (int)descriptor, err;
+  uint64_t one = 1;
+  switch (kind) {
+  case NOTIFIER_BELL_EVENTFD:
+    err = notifier_write_all_(fd, &one, sizeof one);
+    if (err == EAGAIN) {
+      /* The counter is at its maximum: such a write wakes nobody. Empty it and write again. If that finds it full once
+         more, somebody has written in between: after this caller's bits, so their ring serves. */
+      uint64_t count;
+      while (notifier_read_(fd, &count, sizeof count) < 0 && errno == EINTR) {
+      }
+      err = notifier_write_all_(fd, &one, sizeof one);
+      if (err == EAGAIN) err = 0;
+    }
+    return err;
+  case NOTIFIER_BELL_PIPE:
+    err = notifier_write_all_(fd, "", 1);
+    return err == EAGAIN ? 0 : err; /* full of rings that the poller has not read yet */
+#ifdef NOTIFIER_HAS_KQUEUE
+  case NOTIFIER_BELL_KQUEUE: {
+    struct kevent change;
+    EV_SET(&change, 0, EVFILT_USER, 0, NOTE_TRIGGER, 0, 0);
+    while (kevent(fd, &change, 1, 0, 0, 0) < 0)
+      if (errno != EINTR) return errno;
+    return 0;
+  }
+#endif
+  default:
+    return EBADF;
+  }
+}
+
+#endif
+
+/* ---- notify ---- */
+
+/* Makes sure that a wake-up of h's notifier follows. Returns one of the codes above; those below 0 mean that none was
+ * arranged. Safe from any thread and signal handler at any time, for any handle that Go ever gave out. */
+NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
+  char *base = (char *)(uintptr_t)(h >> (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) << NOTIFIER_BASE_SHIFT);
+  uint32_t index = (uint32_t)(h >> NOTIFIER_GENERATION_BITS) & (((uint32_t)1 << NOTIFIER_INDEX_BITS) - 1);
+  uint32_t generation = (uint32_t)h & (((uint32_t)1 << NOTIFIER_GENERATION_BITS) - 1);
+  uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15, abi, asleep;
+  volatile uint32_t *block = (volatile uint32_t *)(void *)base;
+  int coalesced;
+
+  if (!base || !generation) return NOTIFIER_INVALID;
+
+  /* 1. What the caller wrote before is visible before the look at the bit. A release would not do: the look is a load.
+        The partner is the full fence after clearing, in deliver and absorb of notifier.go. */
+  notifier_fence_();
+
+  abi = notifier_load_(block + NOTIFIER_OFFSET_ABI / 4);
+  if (abi != NOTIFIER_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
+
+  /* 2. Another generation: the notifier was closed. */
+  if (notifier_load_(block + NOTIFIER_OFFSET_GENERATION / 4 + index) != generation) return NOTIFIER_CLOSED;
+
+  /* 3. The leaf bit. Set already: coalesced, and from here on only shared reads, as a rule. */
+#ifdef NOTIFIER_TSAN_
+  coalesced = (int)(notifier_or_(block + NOTIFIER_OFFSET_LEAF / 4 + word, (uint32_t)1 << bit) >> bit & 1u);
+#else
+  coalesced = notifier_raise_(block + NOTIFIER_OFFSET_LEAF / 4 + word, bit);
+#endif
+
+  /* 4. The levels above, upwards, also when coalesced: whoever set the bit below may have died since. The poller clears
+        them downwards, so that one of the two sees the other (scan in readyset.go). */
+  (void)notifier_raise_(block + NOTIFIER_OFFSET_MID / 4 + (word >> 5), word & 31);
+  (void)notifier_raise_(block + NOTIFIER_OFFSET_TOP / 4 + (word >> 10), word >> 5 & 31);
+  (void)notifier_raise_(block + NOTIFIER_OFFSET_ROOT / 4, word >> 10);
+
+  /* 5. The poller stores a new odd number and then looks at root (goToBed in readyset.go); here root is set and then
+        asleep looked at. Odd: ring, also when coalesced, and only then say that no other needs to. A ring that failed
+        leaves asleep as it is, for the next caller. */
+  asleep = notifier_load_(block + NOTIFIER_OFFSET_ASLEEP / 4);
+  if (asleep & 1) {
+    int saved = errno, err;
+    uint32_t pid = notifier_load_(block + NOTIFIER_OFFSET_PID / 4);
+#ifdef _WIN32
+    DWORD last = GetLastError();
+    (void)pid;
+#else
+    if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
+#endif
+    err = notifier_ring_(notifier_load_(block + NOTIFIER_OFFSET_KIND / 4),
+                         notifier_load_(block + NOTIFIER_OFFSET_DESCRIPTOR / 4));
+    if (err) {
+      errno = err;
+      return NOTIFIER_FAILED;
+    }
+    notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);
+#ifdef _WIN32
+    SetLastError(last);
+#endif
+    errno = saved;
+  }
+  return coalesced ? NOTIFIER_COALESCED : NOTIFIER_OK;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* NOTIFIER_H */

@@ -1,0 +1,404 @@
+package notifier
+
+// This file holds the Poller: it is woken by its doorbell, walks the ready set
+// and puts tokens in channels; how long it lingers before it goes back to bed;
+// and how it starts, ends and breaks. The protocol that it follows is in
+// readyset.go.
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Poller is the goroutine that turns foreign notifications into tokens, with the
+// doorbell that wakes it and the memory that it shares with foreign code. Most
+// programs need none of their own: New uses a process-wide one. Make one to
+// choose the backend or the lingering, or to end many notifiers at once.
+//
+// All methods are safe from any goroutine at any time.
+type Poller struct {
+	set     *readySet
+	backend string
+	ceiling time.Duration
+
+	// stop: 0 -> 1 by Close, or by a fault that another goroutine found, before
+	// they ring. The poller looks at it after arming, as at root, so that it
+	// either sees it or is rung.
+	stop atomic.Uint32
+
+	mu      sync.Mutex
+	state   uint32                 // open, closed, faulted
+	err     error                  // why it is faulted
+	members map[*Notifier]struct{} // open ones without a handle
+	exited  chan struct{}          // nil until started, closed by the goroutine
+
+	closeOnce sync.Once
+
+	counts struct{ wakeups, scans, delivered, coalesced atomic.Uint64 }
+	window atomic.Int64 // how long it lingers now; written by the goroutine
+}
+
+// PollerOption sets up a Poller.
+type PollerOption func(*pollerOptions)
+
+type pollerOptions struct {
+	backend string
+	ceiling time.Duration
+}
+
+// DefaultLinger is the longest time that a Poller looks for more notifications
+// before it goes to bed, unless WithLinger says otherwise.
+const DefaultLinger = 100 * time.Microsecond
+
+// WithBackend chooses the doorbell by name: see Backends. An empty name is the
+// default: the first one that the system does not refuse.
+func WithBackend(name string) PollerOption {
+	return func(o *pollerOptions) { o.backend = name }
+}
+
+// WithLinger sets the longest time that the poller keeps looking for more
+// notifications, after it has found some, before it goes to bed. While it looks,
+// a notification costs no system call and arrives sooner, and the poller uses
+// CPU that nobody else wants. The time in use adapts below that ceiling: it grows
+// while notifications keep coming closer together than the ceiling, and is zero
+// for a slow or idle source. 0 turns lingering off.
+func WithLinger(ceiling time.Duration) PollerOption {
+	return func(o *pollerOptions) { o.ceiling = max(ceiling, 0) }
+}
+
+// PollerStats describes a Poller and counts what it did.
+type PollerStats struct {
+	Backend   string        // the doorbell's name
+	Handles   int           // notifiers that have a handle and are open
+	Wakeups   uint64        // times that it got up, whatever for
+	Scans     uint64        // walks over the ready set
+	Delivered uint64        // tokens it put into channels
+	Coalesced uint64        // ready bits that found a token there already
+	Linger    time.Duration // how long it lingers at present
+}
+
+// NewPoller returns a Poller with a doorbell and shared memory of its own; its
+// goroutine starts with the first Handle. Close it to end it.
+//
+// Errors: for an unknown backend one that lists Backends(); one that matches
+// errors.ErrUnsupported where there is none; the system's, when it has no
+// descriptor or memory left. Nothing is left half made.
+func NewPoller(opts ...PollerOption) (*Poller, error) {
+	o := pollerOptions{ceiling: DefaultLinger}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	set, name, err := acquireSet(o.backend)
+	if err != nil {
+		return nil, err
+	}
+	return &Poller{set: set, backend: name, ceiling: o.ceiling, members: map[*Notifier]struct{}{}}, nil
+}
+
+// process is the default poller.
+var process struct {
+	mu sync.Mutex
+	p  *Poller
+}
+
+// defaultPoller returns the process-wide poller, and makes it when there is none
+// or the last one broke.
+func defaultPoller() (*Poller, error) {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.p == nil || process.p.fault() != nil {
+		p, err := NewPoller()
+		if err != nil {
+			return nil, err
+		}
+		process.p = p
+	}
+	return process.p, nil
+}
+
+// idle has the ready sets of closed pollers, by backend, for the next ones.
+var idle struct {
+	mu   sync.Mutex
+	sets map[string][]*readySet
+}
+
+// acquireSet returns an idle set of the backend, or makes one.
+func acquireSet(name string) (*readySet, string, error) {
+	idle.mu.Lock()
+	defer idle.mu.Unlock()
+	for _, b := range backends {
+		for list := idle.sets[b.name]; (name == "" || name == b.name) && len(list) > 0; {
+			s := list[len(list)-1]
+			list = list[:len(list)-1]
+			idle.sets[b.name] = list
+			if s.intact() && s.bell.check() == nil {
+				return s, b.name, nil
+			}
+			s.condemn()
+		}
+	}
+	bell, b, err := openBackend(name)
+	if err != nil {
+		return nil, "", err
+	}
+	s, err := newReadySet(bell, b.kind, bell.descriptor())
+	if err != nil {
+		bell.discard()
+		return nil, "", err
+	}
+	return s, b.name, nil
+}
+
+func returnSet(name string, s *readySet) {
+	idle.mu.Lock()
+	defer idle.mu.Unlock()
+	if idle.sets == nil {
+		idle.sets = map[string][]*readySet{}
+	}
+	idle.sets[name] = append(idle.sets[name], s)
+}
+
+// New returns an open Notifier that p serves. It belongs to p until one of them
+// is closed. The error is ErrClosed, or what broke p.
+func (p *Poller) New(opts ...Option) (*Notifier, error) {
+	if p == nil || p.set == nil {
+		return nil, ErrClosed
+	}
+	n := newNotifier(p, opts)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.endErr(); err != nil {
+		return nil, err
+	}
+	p.members[n] = struct{}{}
+	return n, nil
+}
+
+// admit gives n a handle and starts the goroutine if this is the first. n's lock
+// is held; the order of locks is notifier, poller, set.
+func (p *Poller) admit(n *Notifier) (Handle, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.endErr(); err != nil {
+		return 0, err
+	}
+	h, err := p.set.admit(n)
+	if err != nil {
+		return 0, err
+	}
+	delete(p.members, n)
+	if p.exited == nil {
+		// Never in a synctest bubble: Handle refuses there.
+		p.exited = make(chan struct{})
+		go p.run()
+	}
+	return h, nil
+}
+
+func (p *Poller) forget(n *Notifier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.members, n)
+}
+
+func (p *Poller) fault() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *Poller) endErr() error {
+	switch p.state {
+	case open:
+		return nil
+	case faulted:
+		return p.err
+	default:
+		return ErrClosed
+	}
+}
+
+// Stats describes p at this moment.
+func (p *Poller) Stats() PollerStats {
+	if p == nil || p.set == nil {
+		return PollerStats{}
+	}
+	return PollerStats{
+		Backend:   p.backend,
+		Handles:   p.set.handles(),
+		Wakeups:   p.counts.wakeups.Load(),
+		Scans:     p.counts.scans.Load(),
+		Delivered: p.counts.delivered.Load(),
+		Coalesced: p.counts.coalesced.Load(),
+		Linger:    time.Duration(p.window.Load()),
+	}
+}
+
+// Close closes p and its notifiers, and returns when its goroutine has ended. It
+// may be called again and by several goroutines. The error is nil.
+//
+// The doorbell's descriptor and the shared memory stay for the next NewPoller: a
+// foreign thread that is about to ring must not find somebody else's there.
+func (p *Poller) Close() error {
+	if p == nil || p.set == nil {
+		return nil
+	}
+	p.closeOnce.Do(func() {
+		broken := !p.finish(closed, nil)
+		p.mu.Lock()
+		exited := p.exited
+		p.mu.Unlock()
+		if exited != nil {
+			<-exited
+		}
+		if !broken {
+			returnSet(p.backend, p.set)
+		}
+	})
+	return nil
+}
+
+// finish ends p and all its notifiers, and tells the goroutine to stop. It
+// reports whether p was open.
+func (p *Poller) finish(as uint32, err error) bool {
+	p.mu.Lock()
+	if p.state != open {
+		p.mu.Unlock()
+		return false
+	}
+	p.state, p.err = as, err
+	list := p.set.all()
+	for n := range p.members {
+		list = append(list, n)
+	}
+	p.mu.Unlock() // from here on nothing is admitted
+	if as == faulted {
+		p.set.condemn()
+	}
+	for _, n := range list {
+		n.end(as)
+	}
+	p.stop.Store(1)
+	if as == closed {
+		// If it fails the goroutine finds out on its rounds.
+		_ = p.set.bell.ring()
+	}
+	return true
+}
+
+// watchInterval is how often a poller looks after itself while it is in bed: it
+// notices a doorbell that somebody closed, and heals what scribbling on asleep
+// or a ring that failed left behind.
+var watchInterval = time.Second
+
+// run is the poller's goroutine.
+func (p *Poller) run() {
+	defer close(p.exited)
+	// Whoever passes by later need not ring.
+	defer p.set.getUp()
+	look := func() bool { return p.set.goToBed(&p.stop) }
+	for p.stop.Load() == 0 {
+		if found, behind := p.scan(); found && p.linger(behind) {
+			continue
+		}
+		bed := now()
+		err := p.set.bell.wait(look, watchInterval)
+		if errors.Is(err, errWatch) {
+			err = p.set.bell.check()
+		} else {
+			p.counts.wakeups.Add(1)
+			p.adapt(now() - bed)
+		}
+		if err != nil {
+			p.fail(fmt.Errorf("the %s doorbell broke: %w", p.backend, err))
+		} else if !p.set.intact() {
+			p.fail(errors.New("foreign code overwrote the header of the shared memory"))
+		}
+	}
+}
+
+// fail ends p and its notifiers with a reason. Nothing foreign is touched any
+// more: the descriptor may be somebody else's by now.
+func (p *Poller) fail(err error) {
+	p.finish(faulted, fmt.Errorf("notifier: the poller stopped: %w", err))
+}
+
+// scan delivers what is ready. It reports whether there was anything, and whether
+// the receivers are behind: every token found its channel full.
+func (p *Poller) scan() (found, behind bool) {
+	var delivered, coalesced uint64
+	p.set.scan(func(i uint32) {
+		n := p.set.owner(i)
+		if n == nil {
+			p.set.dropOrphan(i)
+			return
+		}
+		switch sent, full := n.deliver(p.set, i); {
+		case sent:
+			delivered++
+		case full:
+			coalesced++
+		}
+	})
+	p.counts.scans.Add(1)
+	if delivered+coalesced == 0 {
+		return false, false
+	}
+	p.counts.delivered.Add(delivered)
+	p.counts.coalesced.Add(coalesced)
+	return true, delivered == 0
+}
+
+// The lingering adapts as KVM's halt polling does (Documentation/virt/kvm/
+// halt-polling.rst): from firstWindow it doubles up to the ceiling each time
+// that a notification came after the window but within the ceiling, and halves,
+// down to none, each time that one came later than that.
+const (
+	firstWindow = 12 * time.Microsecond
+
+	// pace is how long the next look waits when the receivers are behind: they
+	// have their token, and each scan takes cache lines from the producers.
+	pace = 20 * time.Microsecond
+)
+
+// linger looks for more for the time of the window, letting receivers run. It
+// reports whether there is more.
+func (p *Poller) linger(behind bool) bool {
+	window := time.Duration(p.window.Load())
+	if window == 0 {
+		return false
+	}
+	start := now()
+	from := start
+	if behind {
+		from += pace
+	}
+	for {
+		runtime.Gosched()
+		t := now()
+		if t >= from && atomic.LoadUint32(&p.set.root) != 0 || p.stop.Load() != 0 {
+			return true
+		}
+		if t >= max(start+window, from) {
+			return false
+		}
+	}
+}
+
+// adapt changes the window after a sleep.
+func (p *Poller) adapt(slept time.Duration) {
+	window := time.Duration(p.window.Load())
+	if window+slept <= p.ceiling {
+		window = min(max(2*window, firstWindow), p.ceiling)
+	} else if window /= 2; window < firstWindow {
+		window = 0
+	}
+	p.window.Store(int64(window))
+}
+
+// now is the monotonic clock.
+func now() time.Duration { return time.Since(processStart) }

@@ -1,0 +1,97 @@
+package notifier
+
+// This file holds the contract that every doorbell meets, and what is needed to
+// pick one. The doorbells themselves are in wake_*.go: system calls, handles and
+// errno, and no policy.
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// doorbell is the operating system's primitive that gets a poller out of bed.
+// One poller waits on it; anybody rings.
+type doorbell interface {
+	// descriptor is what foreign code needs to ring, beside the kind.
+	descriptor() uint32
+
+	// ring makes the present or next sleep of wait end. It never blocks, is
+	// safe from any goroutine at any time, and may coalesce with other rings.
+	// An error means that it did not happen; the next call tries again.
+	ring() error
+
+	// wait calls look, and sleeps while look returns false, calling it again
+	// each time that it is woken. Rings that come after look was called end
+	// the sleep; those before may. It returns nil when look returned true;
+	// errWatch when limit has passed, so that the poller looks after itself
+	// (a system where nothing can break may never do that); any other error
+	// means that the doorbell is broken for good.
+	wait(look func() bool, limit time.Duration) error
+
+	// check returns an error if the descriptor is no longer the doorbell's:
+	// somebody closed it, or put another in its place.
+	check() error
+
+	// discard frees a doorbell that nobody has seen. One that has been in a
+	// block's header is never freed.
+	discard()
+}
+
+// errWatch is what wait returns when it is time for the poller's rounds.
+var errWatch = errors.New("notifier: time for the rounds")
+
+// The kinds of doorbell in a block's header: NOTIFIER_BELL_… in notifier.h.
+const (
+	kindNone    = 0 // the poller is broken: do not ring
+	kindEventFD = 1 // write the number 1, 8 bytes
+	kindPipe    = 2 // write a byte
+	kindKqueue  = 3 // trigger EVFILT_USER, ident 0
+	kindIOCP    = 4 // post an empty packet
+	kindLoop    = 5 // Go only: call the poller's own
+)
+
+// backend is a way to make a doorbell.
+type backend struct {
+	name string
+	kind uint32
+	open func() (doorbell, error)
+}
+
+// Backends returns the names of the doorbells that this system has, the default
+// first. It is empty where foreign code cannot wake a notifier at all.
+func Backends() []string {
+	names := make([]string, len(backends))
+	for i, b := range backends {
+		names[i] = b.name
+	}
+	return names
+}
+
+// openBackend opens the named doorbell, or with an empty name the first that
+// the system does not refuse: some sandboxes deny eventfd.
+func openBackend(name string) (bell doorbell, b backend, err error) {
+	if len(backends) == 0 {
+		return nil, backend{}, errUnsupported
+	}
+	var errs []error
+	for _, b := range backends {
+		if name != "" && name != b.name {
+			continue
+		}
+		bell, err := b.open()
+		if err == nil {
+			return bell, b, nil
+		}
+		errs = append(errs, fmt.Errorf("notifier: no %s doorbell: %w", b.name, err))
+	}
+	if len(errs) == 0 {
+		return nil, backend{}, unknownBackend(name)
+	}
+	return nil, backend{}, errors.Join(errs...)
+}
+
+func unknownBackend(name string) error {
+	return fmt.Errorf("notifier: unknown backend %q; this system has: %s", name, strings.Join(Backends(), ", "))
+}

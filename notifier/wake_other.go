@@ -1,0 +1,8 @@
+//go:build !linux
+
+package notifier
+
+// This file stands for the systems whose doorbell is not there yet: everything
+// works between goroutines, and Handle gives errors.ErrUnsupported.
+
+var backends []backend

@@ -1,0 +1,185 @@
+//go:build unix
+
+package notifier
+
+// This file holds the self-pipe: the doorbell that every unix has, and the twin
+// that is chosen where a sandbox refuses the better one. It also holds parking,
+// the half that it shares with the eventfd: waiting in the runtime's netpoller.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type pipe struct {
+	parking
+	writer *os.File // kept from the garbage collector
+	w      int
+}
+
+var _ doorbell = (*pipe)(nil)
+
+func openPipe() (doorbell, error) {
+	r, w, err := os.Pipe() // both ends nonblocking and close-on-exec
+	if err != nil {
+		return nil, err
+	}
+	p := &pipe{writer: w}
+	if err := p.park(r); err != nil {
+		_ = w.Close()
+		return nil, err
+	}
+	if p.w, err = descriptorOf(w); err != nil {
+		p.discard()
+		return nil, err
+	}
+	// Unread bytes must go before the poller looks: a pipe that is full takes
+	// no more, and some kernels (Linux 5.5 to 5.13) make an edge only when an
+	// empty one is written to.
+	p.before = func(fd uintptr) {
+		var b [512]byte
+		for {
+			n, err := unix.Read(int(fd), b[:])
+			if n < len(b) && err != unix.EINTR {
+				return
+			}
+		}
+	}
+	p.other, p.otherStat = p.w, statOf(p.w)
+	return p, nil
+}
+
+func (p *pipe) descriptor() uint32 { return uint32(p.w) }
+
+func (p *pipe) ring() error {
+	err := write(p.w, []byte{1})
+	if err == unix.EAGAIN {
+		return nil // full of rings that the poller has not read yet
+	}
+	return os.NewSyscallError("write", err)
+}
+
+func (p *pipe) discard() {
+	p.parking.discard()
+	_ = p.writer.Close()
+}
+
+// write writes b at once or not at all.
+func write(fd int, b []byte) error {
+	for {
+		if _, err := unix.Write(fd, b); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// parking waits for a descriptor in the runtime's netpoller: the poller is a
+// parked goroutine, no thread is blocked, and it runs on the thread that found
+// the descriptor ready.
+type parking struct {
+	file      *os.File
+	conn      syscall.RawConn
+	fd        int
+	stat      identity
+	other     int // a second descriptor to check, if not 0
+	otherStat identity
+
+	before func(fd uintptr) // called before each look, if not nil
+	look   func() bool
+	read   func(fd uintptr) bool
+	timed  bool // a deadline is set that has not passed
+}
+
+// park takes over file, and closes it if it cannot be waited for.
+func (p *parking) park(file *os.File) (err error) {
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
+	// A file that the netpoller did not take has no deadlines.
+	if err := file.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("the runtime cannot wait for it: %w", err)
+	}
+	if p.conn, err = file.SyscallConn(); err != nil {
+		return err
+	}
+	if p.fd, err = descriptorOf(file); err != nil {
+		return err
+	}
+	p.file, p.stat = file, statOf(p.fd)
+	p.read = func(fd uintptr) bool {
+		if p.before != nil {
+			p.before(fd)
+		}
+		return p.look()
+	}
+	return nil
+}
+
+// wait must both arm and look inside the callback: Read forgets an earlier
+// readiness when it begins, and calls back before it sleeps and at each edge.
+func (p *parking) wait(look func() bool, limit time.Duration) error {
+	// The deadline is set again only when it has passed, not for each sleep.
+	if !p.timed {
+		if err := p.file.SetReadDeadline(time.Now().Add(limit)); err != nil {
+			return err
+		}
+		p.timed = true
+	}
+	p.look = look
+	err := p.conn.Read(p.read)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		p.timed = false
+		return errWatch
+	}
+	return err
+}
+
+func (p *parking) check() error {
+	if err := p.stat.check(p.fd); err != nil {
+		return err
+	}
+	if p.other != 0 {
+		return p.otherStat.check(p.other)
+	}
+	return nil
+}
+
+// descriptorOf returns file's descriptor without making it blocking, as
+// File.Fd would.
+func descriptorOf(file *os.File) (fd int, err error) {
+	conn, err := file.SyscallConn()
+	if err == nil {
+		err = conn.Control(func(n uintptr) { fd = int(n) })
+	}
+	return fd, err
+}
+
+func (p *parking) discard() { _ = p.file.Close() }
+
+// identity tells one open descriptor from what may later have its number. Two
+// eventfds look alike; any other replacement is seen.
+type identity struct{ dev, ino, mode uint64 }
+
+func statOf(fd int) identity {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return identity{}
+	}
+	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Mode)}
+}
+
+func (id identity) check(fd int) error {
+	if now := statOf(fd); now == (identity{}) {
+		return fmt.Errorf("somebody closed descriptor %d: %w", fd, unix.EBADF)
+	} else if now != id {
+		return fmt.Errorf("somebody put another file at descriptor %d: %w", fd, unix.EBADF)
+	}
+	return nil
+}
