@@ -101,7 +101,8 @@ func (n *Notifier) C() <-chan struct{} {
 // makes no system call of its own and involves no poller.
 //
 // It returns nil or, once the notifier is closed or its poller broken, what Err
-// returns.
+// returns. Outside of the testing/synctest bubble that n was made in it returns an
+// error instead of sending.
 func (n *Notifier) Notify() error {
 	if n == nil {
 		return ErrClosed
@@ -118,6 +119,9 @@ func (n *Notifier) Notify() error {
 	if len(n.ch) != 0 {
 		return nil // no shared line was written
 	}
+	if n.bubble && !inBubble() {
+		return errOutside
+	}
 	n.mu.Lock()
 	if n.ch == nil || n.state.Load() != open {
 		n.mu.Unlock()
@@ -127,6 +131,8 @@ func (n *Notifier) Notify() error {
 	n.mu.Unlock()
 	return nil
 }
+
+var errOutside = errors.New("notifier: Notify from outside of the testing/synctest bubble that the notifier was made in: the send would end the process")
 
 // put is called with mu held and state open.
 func (n *Notifier) put() bool {
@@ -347,7 +353,9 @@ func (n *Notifier) end(as uint32) {
 	} else if n.poller != nil {
 		n.poller.forget(n)
 	}
-	if n.done != nil {
+	// Poller.Close may come from outside of the bubble that n was made in, where
+	// closing its channel would end the process: who waits there still sees Err.
+	if n.done != nil && (!n.bubble || inBubble()) {
 		close(n.done)
 	}
 }

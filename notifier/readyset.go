@@ -387,6 +387,9 @@ func (s *readySet) getUp() {
 // whose bit it finds. Each level is cleared before the one below is looked at.
 // The work is bounded by the set's size whatever the bits say.
 func (s *readySet) scan(deliver func(i uint32)) {
+	if atomic.LoadUint32(&s.root) == 0 {
+		return
+	}
 	for r := atomic.SwapUint32(&s.root, 0); r != 0; r &= r - 1 {
 		t := uint32(bits.TrailingZeros32(r))
 		for top := atomic.SwapUint32(&s.top[t], 0); top != 0; top &= top - 1 {
