@@ -33,3 +33,20 @@ func Patience() time.Duration {
 	}
 	return d
 }
+
+// Times is how often a stress test repeats something that it does n times when
+// it has the time: fewer under -short, and under the race detector. WAKECHAN_TIMES
+// (a factor) is for emulators and for long runs.
+func Times(n int) int {
+	f := 1.0
+	if testing.Short() {
+		f /= 10
+	}
+	if Race {
+		f /= 5
+	}
+	if own, err := strconv.ParseFloat(os.Getenv("WAKECHAN_TIMES"), 64); err == nil && own > 0 {
+		f *= own
+	}
+	return max(int(float64(n)*f), 1)
+}

@@ -1,0 +1,329 @@
+/* Threads that Go did not make, for tests: they call notifier_notify and nothing of Go's. What makes them notify, and what
+ * is expected of it, is the Go side's business. signals.h has the signal handlers and fork. */
+#ifndef FOREIGN_THREADS_H
+#define FOREIGN_THREADS_H
+
+#include "notifier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _WIN32
+typedef HANDLE foreign_thread;
+typedef CRITICAL_SECTION foreign_mutex;
+typedef CONDITION_VARIABLE foreign_cond;
+#define foreign_mutex_init(m) InitializeCriticalSection(m)
+#define foreign_lock(m) EnterCriticalSection(m)
+#define foreign_unlock(m) LeaveCriticalSection(m)
+#define foreign_cond_init(c) InitializeConditionVariable(c)
+#define foreign_wait(c, m) SleepConditionVariableCS(c, m, INFINITE)
+#define foreign_wake(c) WakeAllConditionVariable(c)
+#define foreign_yield() SwitchToThread()
+#else
+#include <pthread.h>
+#include <sched.h>
+typedef pthread_t foreign_thread;
+typedef pthread_mutex_t foreign_mutex;
+typedef pthread_cond_t foreign_cond;
+#define foreign_mutex_init(m) pthread_mutex_init(m, 0)
+#define foreign_lock(m) pthread_mutex_lock(m)
+#define foreign_unlock(m) pthread_mutex_unlock(m)
+#define foreign_cond_init(c) pthread_cond_init(c, 0)
+#define foreign_wait(c, m) pthread_cond_wait(c, m)
+#define foreign_wake(c) pthread_cond_broadcast(c)
+#define foreign_yield() sched_yield()
+#endif
+
+/* ---- start and join ---- */
+
+typedef struct {
+  void (*run)(void *);
+  void *argument;
+} foreign_start_;
+
+#ifdef _WIN32
+static DWORD WINAPI foreign_main_(LPVOID p) {
+#else
+static void *foreign_main_(void *p) {
+#endif
+  foreign_start_ s = *(foreign_start_ *)p;
+  free(p);
+  s.run(s.argument);
+  return 0;
+}
+
+/* Returns 0 or an errno. */
+static int foreign_start(foreign_thread *t, void (*run)(void *), void *argument) {
+  foreign_start_ *s = malloc(sizeof *s);
+  int err = 0;
+  if (!s) return ENOMEM;
+  s->run = run;
+  s->argument = argument;
+#ifdef _WIN32
+  *t = CreateThread(NULL, 0, foreign_main_, s, 0, NULL);
+  if (!*t) err = EAGAIN;
+#else
+  err = pthread_create(t, 0, foreign_main_, s);
+#endif
+  if (err) free(s);
+  return err;
+}
+
+static void foreign_join(foreign_thread t) {
+#ifdef _WIN32
+  WaitForSingleObject(t, INFINITE);
+  CloseHandle(t);
+#else
+  pthread_join(t, 0);
+#endif
+}
+
+/* ---- notify and count what it returned ---- */
+
+typedef struct {
+  uint64_t ok, coalesced, closed, invalid, failed;
+  uint64_t changed; /* times that errno was not as before, though the call had not failed */
+  int64_t error;    /* errno of the last that failed */
+} foreign_results;
+
+static void foreign_notify(foreign_results *r, uint64_t h) {
+  const int before = 12345;
+  int code;
+  errno = before;
+  code = notifier_notify(h);
+  switch (code) {
+  case NOTIFIER_OK: r->ok++; break;
+  case NOTIFIER_COALESCED: r->coalesced++; break;
+  case NOTIFIER_CLOSED: r->closed++; break;
+  case NOTIFIER_INVALID: r->invalid++; break;
+  default:
+    r->failed++;
+    r->error = errno;
+    return;
+  }
+  if (errno != before) r->changed++;
+}
+
+static void foreign_add(foreign_results *to, const foreign_results *r) {
+  to->ok += r->ok;
+  to->coalesced += r->coalesced;
+  to->closed += r->closed;
+  to->invalid += r->invalid;
+  to->failed += r->failed;
+  to->changed += r->changed;
+  if (r->failed) to->error = r->error;
+}
+
+/* ---- a thread for one job ---- */
+
+typedef struct {
+  uint64_t handle, times;
+  foreign_results results;
+} foreign_job_;
+
+static void foreign_run_job_(void *p) {
+  foreign_job_ *j = p;
+  uint64_t i;
+  for (i = 0; i < j->times; i++) foreign_notify(&j->results, j->handle);
+}
+
+static int foreign_on_thread(uint64_t handle, uint64_t times, foreign_results *results) {
+  foreign_job_ j;
+  foreign_thread t;
+  int err;
+  memset(&j, 0, sizeof j);
+  j.handle = handle;
+  j.times = times;
+  err = foreign_start(&t, foreign_run_job_, &j);
+  if (err) return err;
+  foreign_join(t);
+  *results = j.results;
+  return 0;
+}
+
+/* ---- a thread that does as it is told ---- */
+
+typedef struct {
+  foreign_thread thread;
+  foreign_mutex mutex;
+  foreign_cond cond;
+  int order; /* 0: none, 1: notify, 2: end */
+  foreign_job_ job;
+} foreign_worker;
+
+static void foreign_run_worker_(void *p) {
+  foreign_worker *w = p;
+  foreign_lock(&w->mutex);
+  for (;;) {
+    while (!w->order) foreign_wait(&w->cond, &w->mutex);
+    if (w->order == 2) break;
+    foreign_run_job_(&w->job);
+    w->order = 0;
+    foreign_wake(&w->cond);
+  }
+  foreign_unlock(&w->mutex);
+}
+
+static foreign_worker *foreign_new_worker(void) {
+  foreign_worker *w = calloc(1, sizeof *w);
+  if (!w) return 0;
+  foreign_mutex_init(&w->mutex);
+  foreign_cond_init(&w->cond);
+  if (foreign_start(&w->thread, foreign_run_worker_, w)) {
+    free(w);
+    return 0;
+  }
+  return w;
+}
+
+static void foreign_order(foreign_worker *w, uint64_t handle, uint64_t times, foreign_results *results) {
+  foreign_lock(&w->mutex);
+  memset(&w->job, 0, sizeof w->job);
+  w->job.handle = handle;
+  w->job.times = times;
+  w->order = 1;
+  foreign_wake(&w->cond);
+  while (w->order) foreign_wait(&w->cond, &w->mutex);
+  *results = w->job.results;
+  foreign_unlock(&w->mutex);
+}
+
+static void foreign_end_worker(foreign_worker *w) {
+  foreign_lock(&w->mutex);
+  w->order = 2;
+  foreign_wake(&w->cond);
+  foreign_unlock(&w->mutex);
+  foreign_join(w->thread);
+  free(w);
+}
+
+/* ---- many threads at once ---- */
+
+/* A word of its own cache line, so that its stores have a long way to go. */
+typedef struct {
+  uint64_t value;
+  uint64_t pad[15];
+} foreign_cell;
+
+typedef struct foreign_crowd foreign_crowd;
+
+typedef struct {
+  foreign_crowd *crowd;
+  foreign_thread thread;
+  uint64_t number;
+  foreign_results results;
+} foreign_member_;
+
+struct foreign_crowd {
+  uint64_t threads, each, count, rounds;
+  int release;             /* publish with a release store, else a relaxed one */
+  const uint64_t *handles; /* count of them */
+  uint64_t *published;     /* threads x count: written by the thread before it notifies */
+  foreign_cell *cells;     /* for rounds: one for each thread, then noise */
+  uint64_t gate;           /* rounds up to this one may begin; also the storm's stop */
+  foreign_member_ *members;
+};
+
+#define FOREIGN_STOP UINT64_MAX
+#define FOREIGN_NOISE 4
+
+static void foreign_publish_(int release, uint64_t *p, uint64_t v) {
+  if (release)
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+  else
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+/* Notifies the handles in a random order, each time after publishing how often it has. */
+static void foreign_run_storm_(void *p) {
+  foreign_member_ *m = p;
+  foreign_crowd *c = m->crowd;
+  uint64_t *published = c->published + m->number * c->count;
+  uint64_t random = 88172645463325252u + m->number, i;
+  for (i = 0; !c->each || i < c->each; i++) {
+    uint64_t at = 0;
+    if (__atomic_load_n(&c->gate, __ATOMIC_RELAXED) == FOREIGN_STOP) break;
+    if (c->count > 1) {
+      random ^= random << 13; /* Marsaglia, "Xorshift RNGs" */
+      random ^= random >> 7;
+      random ^= random << 17;
+      at = random % c->count;
+    }
+    foreign_publish_(c->release, published + at, published[at] + 1);
+    foreign_notify(&m->results, c->handles[at]);
+  }
+}
+
+/* In each round: publish its number, notify once, and wait until the receiver opens the next. Nobody else notifies in
+ * between, so a receiver that misses a number waits for ever. */
+static void foreign_run_rounds_(void *p) {
+  foreign_member_ *m = p;
+  foreign_crowd *c = m->crowd;
+  uint64_t round, gate, spins;
+  int i;
+  for (round = 1; round <= c->rounds; round++) {
+    for (spins = 1; (gate = __atomic_load_n(&c->gate, __ATOMIC_ACQUIRE)) < round; spins++)
+      if (spins % 1024 == 0) foreign_yield();
+    if (gate == FOREIGN_STOP) return;
+    /* Fill the store buffer with lines that the other threads want too. */
+    for (i = 0; i < FOREIGN_NOISE; i++) foreign_publish_(0, &c->cells[c->threads + i].value, round);
+    foreign_publish_(c->release, &c->cells[m->number].value, round);
+    foreign_notify(&m->results, c->handles[m->number % c->count]);
+  }
+}
+
+static void foreign_free_crowd(foreign_crowd *c) {
+  free((void *)c->handles);
+  free(c->published);
+  free(c->cells);
+  free(c->members);
+  free(c);
+}
+
+static int foreign_stop_crowd(foreign_crowd *c) {
+  __atomic_store_n(&c->gate, FOREIGN_STOP, __ATOMIC_SEQ_CST);
+  return 0;
+}
+
+static void foreign_join_crowd(foreign_crowd *c, foreign_results *results) {
+  uint64_t i;
+  memset(results, 0, sizeof *results);
+  for (i = 0; i < c->threads; i++) {
+    foreign_join(c->members[i].thread);
+    foreign_add(results, &c->members[i].results);
+  }
+}
+
+/* A storm if rounds is 0: each thread notifies each times (0: until it is stopped). */
+static foreign_crowd *foreign_new_crowd(const uint64_t *handles, uint64_t count, uint64_t threads, uint64_t each,
+                                        uint64_t rounds, int release) {
+  foreign_crowd *c = calloc(1, sizeof *c);
+  uint64_t *copy = malloc(count * sizeof *copy), i;
+  if (!c || !copy) abort();
+  memcpy(copy, handles, count * sizeof *copy);
+  c->threads = threads;
+  c->each = each;
+  c->count = count;
+  c->rounds = rounds;
+  c->release = release;
+  c->handles = copy;
+  c->published = calloc(threads * count, sizeof *c->published);
+  c->cells = calloc(threads + FOREIGN_NOISE, sizeof *c->cells);
+  c->members = calloc(threads, sizeof *c->members);
+  if (!c->published || !c->cells || !c->members) abort();
+  for (i = 0; i < threads; i++) {
+    c->members[i].crowd = c;
+    c->members[i].number = i;
+    if (foreign_start(&c->members[i].thread, rounds ? foreign_run_rounds_ : foreign_run_storm_, &c->members[i])) {
+      foreign_results r;
+      c->threads = i;
+      foreign_stop_crowd(c);
+      foreign_join_crowd(c, &r);
+      foreign_free_crowd(c);
+      return 0;
+    }
+  }
+  return c;
+}
+
+#endif
