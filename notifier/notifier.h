@@ -51,10 +51,25 @@
 #include <stdint.h>
 
 #ifdef _WIN32
+/* windows.h without winsock.h, which would shut out winsock2.h, and without the macros min and max, which break C++.
+   Include it yourself before this file to have it otherwise. */
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
+#define NOTIFIER_LEAN_
+#endif
+#ifndef NOMINMAX
+#define NOMINMAX
+#define NOTIFIER_NOMINMAX_
 #endif
 #include <windows.h>
+#ifdef NOTIFIER_LEAN_
+#undef WIN32_LEAN_AND_MEAN
+#undef NOTIFIER_LEAN_
+#endif
+#ifdef NOTIFIER_NOMINMAX_
+#undef NOMINMAX
+#undef NOTIFIER_NOMINMAX_
+#endif
 #ifdef _MSC_VER
 #include <intrin.h>
 #endif
@@ -85,7 +100,7 @@ typedef uint64_t notifier_handle; /* pass it through a void *: on 64-bit systems
 #define NOTIFIER_INVALID (-2) /* handle 0, or a block of another ABI than this header's */
 #define NOTIFIER_FAILED (-3) /* the doorbell failed; errno says why (on Windows GetLastError too); the next call tries again */
 
-/* The layout. notifier_test.go compares these with the Go half. */
+/* The layout. A test compares these with the Go half, and pins both to NOTIFIER_ABI. */
 #define NOTIFIER_MAGIC 0x77616b65u
 #define NOTIFIER_BASE_SHIFT 23
 #define NOTIFIER_INDEX_BITS 20
@@ -115,7 +130,15 @@ typedef uint64_t notifier_handle; /* pass it through a void *: on 64-bit systems
 #if defined(_MSC_VER) && !defined(__clang__)
 
 static __inline uint32_t notifier_load_(volatile uint32_t *p) {
-  return (uint32_t)_InterlockedOr((volatile long *)p, 0); /* an RMW: right on every processor that MSVC targets */
+#if defined(_M_IX86) || defined(_M_X64)
+  return *p; /* all writes are locked instructions: nothing more is needed, and the line stays shared */
+#else
+  uint32_t v;
+  MemoryBarrier();
+  v = *p;
+  MemoryBarrier();
+  return v;
+#endif
 }
 static __inline uint32_t notifier_or_(volatile uint32_t *p, uint32_t v) {
   return (uint32_t)_InterlockedOr((volatile long *)p, (long)v);
@@ -181,9 +204,12 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
 #else
 
 #if defined(__linux__)
-/* The declaration is missing under -std=c11, where unistd.h keeps to the standard. */
+/* The declaration is missing under -std=c11, where unistd.h keeps to the standard. (C++ compilers always ask it for all.) */
 #ifndef __cplusplus
-extern long syscall(long number, ...);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+extern long syscall(long, ...);
+#pragma GCC diagnostic pop
 #endif
 /* syscall(2) and not write(2): the latter is a cancellation point. */
 #define notifier_write_(fd, p, n) syscall(SYS_write, fd, p, n)
@@ -260,7 +286,7 @@ NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
   char *base = (char *)(uintptr_t)(h >> (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) << NOTIFIER_BASE_SHIFT);
   uint32_t index = (uint32_t)(h >> NOTIFIER_GENERATION_BITS) & (((uint32_t)1 << NOTIFIER_INDEX_BITS) - 1);
   uint32_t generation = (uint32_t)h & (((uint32_t)1 << NOTIFIER_GENERATION_BITS) - 1);
-  uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15, abi, asleep;
+  uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15, abi, pid, asleep;
   volatile uint32_t *block = (volatile uint32_t *)(void *)base;
   int coalesced;
 
@@ -272,6 +298,14 @@ NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
 
   abi = notifier_load_(block + NOTIFIER_OFFSET_ABI / 4);
   if (abi != NOTIFIER_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
+
+  /* A forked child whose memory was not wiped has a copy of the block that nobody looks at. */
+  pid = notifier_load_(block + NOTIFIER_OFFSET_PID / 4);
+#ifdef _WIN32
+  (void)pid;
+#else
+  if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
+#endif
 
   /* 2. Another generation: the notifier was closed. */
   if (notifier_load_(block + NOTIFIER_OFFSET_GENERATION / 4 + index) != generation) return NOTIFIER_CLOSED;
@@ -294,13 +328,11 @@ NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
         leaves asleep as it is, for the next caller. */
   asleep = notifier_load_(block + NOTIFIER_OFFSET_ASLEEP / 4);
   if (asleep & 1) {
-    int saved = errno, err;
-    uint32_t pid = notifier_load_(block + NOTIFIER_OFFSET_PID / 4);
+    int err;
 #ifdef _WIN32
-    DWORD last = GetLastError();
-    (void)pid;
+    DWORD last = GetLastError(); /* and errno is left alone: a thread's first use of it allocates */
 #else
-    if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
+    int saved = errno;
 #endif
     err = notifier_ring_(notifier_load_(block + NOTIFIER_OFFSET_KIND / 4),
                          notifier_load_(block + NOTIFIER_OFFSET_DESCRIPTOR / 4));
@@ -311,8 +343,9 @@ NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
     notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);
 #ifdef _WIN32
     SetLastError(last);
-#endif
+#else
     errno = saved;
+#endif
   }
   return coalesced ? NOTIFIER_COALESCED : NOTIFIER_OK;
 }

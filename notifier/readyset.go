@@ -408,9 +408,10 @@ func (s *readySet) scan(deliver func(i uint32)) {
 // after it, a store with a later load included. A sequentially consistent store
 // followed by a sequentially consistent load, of a word that nobody else has,
 // is one on every processor that Go supports (amd64: XCHG; arm64: STLR, LDAR;
-// ppc64, s390x, mips, riscv64: a barrier in each). An Add is not: arm64's LDADDAL
-// and ppc64's loop order no later load after their store. The compiler keeps
-// both, as it does all of sync/atomic (go.dev/ref/mem, "Atomic Values").
+// ppc64, s390x, mips, riscv64: a barrier in each). An Add is not: the loops of
+// arm64 without LSE (LDAXR, STLXR) and of ppc64 let a later plain load overtake
+// their store. The compiler keeps both, as it does all of sync/atomic
+// (go.dev/ref/mem, "Atomic Values").
 func fence() {
 	var private atomic.Uint32
 	private.Store(1)
