@@ -24,6 +24,7 @@ type Poller struct {
 	set     *readySet
 	backend string
 	ceiling time.Duration
+	watch   time.Duration // watchInterval, or a test's own
 
 	// stop: 0 -> 1 by Close, or by a fault that another goroutine found, before
 	// they ring. The poller looks at it after arming, as at root, so that it
@@ -96,7 +97,7 @@ func NewPoller(opts ...PollerOption) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Poller{set: set, backend: name, ceiling: o.ceiling, members: map[*Notifier]struct{}{}}, nil
+	return &Poller{set: set, backend: name, ceiling: o.ceiling, watch: watchInterval, members: map[*Notifier]struct{}{}}, nil
 }
 
 // process is the default poller.
@@ -293,7 +294,7 @@ func (p *Poller) finish(as uint32, err error) bool {
 // watchInterval is how often a poller looks after itself while it is in bed: it
 // notices a doorbell that somebody closed, and heals what scribbling on asleep
 // or a ring that failed left behind.
-var watchInterval = time.Second
+const watchInterval = time.Second
 
 // run is the poller's goroutine.
 func (p *Poller) run() {
@@ -306,7 +307,7 @@ func (p *Poller) run() {
 			continue
 		}
 		bed := now()
-		err := p.set.bell.wait(look, watchInterval)
+		err := p.set.bell.wait(look, p.watch)
 		if errors.Is(err, errWatch) {
 			err = p.set.bell.check()
 		} else {
