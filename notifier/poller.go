@@ -228,9 +228,16 @@ func (p *Poller) Stats() PollerStats {
 	if p == nil || p.set == nil {
 		return PollerStats{}
 	}
+	// A closed poller's set may serve another by now.
+	handles := 0
+	p.mu.Lock()
+	if p.state == open {
+		handles = p.set.handles()
+	}
+	p.mu.Unlock()
 	return PollerStats{
 		Backend:   p.backend,
-		Handles:   p.set.handles(),
+		Handles:   handles,
 		Wakeups:   p.counts.wakeups.Load(),
 		Scans:     p.counts.scans.Load(),
 		Delivered: p.counts.delivered.Load(),
