@@ -188,6 +188,7 @@ func (n *Notifier) Wait(ctx context.Context) error {
 		// A token put in before Close is still good.
 		select {
 		case <-n.ch:
+			n.absorb()
 			return nil
 		default:
 			return n.Err()
