@@ -4,18 +4,15 @@ package notifier
 // never be touched by a poller, and channels made outside of one must stay so
 // when they are first needed inside.
 
-import "time"
+import (
+	"time"
+
+	"github.com/wakechan/wakechan/internal/bubble"
+)
 
 var processStart = time.Now()
 
-// inBubble reports whether the caller runs in a testing/synctest bubble. There
-// is no call for it, but a bubble's clock starts at midnight 2000-01-01 in
-// nanoseconds since 1970, where a process's monotonic clock counts from a recent
-// boot: so no process outside of a bubble has an age of decades.
-func inBubble() bool {
-	const decades = 20 * 365 * 24 * time.Hour
-	return time.Since(processStart) > decades
-}
+func inBubble() bool { return bubble.In() }
 
 // spares are channels made outside of any bubble, for notifiers made outside
 // whose Done or Wait is first called inside: a bubble's own channel would end the
