@@ -1,0 +1,112 @@
+package main
+
+// This file holds how contestants are compared: interleaved in many short
+// rounds, so that whatever else the machine does hits all of them alike, and by
+// the median of the ratios of each round.
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// contestant is one way of doing a scenario's job.
+type contestant struct {
+	name string
+
+	// run does it n times and returns what that took.
+	run func(n int) time.Duration
+
+	fixed int // operations a round, if not to be found out
+}
+
+// score is what a contestant needed, over all rounds.
+type score struct {
+	name string
+	ns   []float64 // for one operation, a value for each round
+}
+
+// spread is a median with the quartiles around it.
+type spread struct{ low, median, high float64 }
+
+func spreadOf(values []float64) spread {
+	v := slices.Clone(values)
+	slices.Sort(v)
+	return spread{quantile(v, 0.25), quantile(v, 0.5), quantile(v, 0.75)}
+}
+
+// quantile of sorted values.
+func quantile(v []float64, q float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
+	return v[min(int(q*float64(len(v))), len(v)-1)]
+}
+
+// against returns the ratios of s to base, round by round.
+func (s score) against(base score) spread {
+	r := make([]float64, min(len(s.ns), len(base.ns)))
+	for i := range r {
+		r[i] = s.ns[i] / base.ns[i]
+	}
+	return spreadOf(r)
+}
+
+func (s score) spread() spread { return spreadOf(s.ns) }
+
+// compete runs all contestants for rounds rounds of about length each.
+func compete(rounds int, length time.Duration, list []contestant) []score {
+	n := make([]int, len(list))
+	scores := make([]score, len(list))
+	for i, c := range list {
+		scores[i].name = c.name
+		if n[i] = c.fixed; n[i] != 0 {
+			c.run(n[i])
+			continue
+		}
+		for n[i] = 16; ; n[i] *= 2 {
+			if took := c.run(n[i]); took >= length/2 || n[i] >= 1<<28 {
+				n[i] = max(1, int(float64(n[i])*float64(length)/float64(took+1)))
+				break
+			}
+		}
+	}
+	for r := range rounds {
+		for k := range list {
+			// Another one begins each time: nobody always runs after the same.
+			i := (k + r) % len(list)
+			took := list[i].run(n[i])
+			scores[i].ns = append(scores[i].ns, float64(took)/float64(n[i]))
+		}
+	}
+	return scores
+}
+
+// find returns the score of name.
+func find(scores []score, name string) score {
+	for _, s := range scores {
+		if s.name == name {
+			return s
+		}
+	}
+	panic("no contestant " + name)
+}
+
+// duration writes ns the way people read it.
+func duration(ns float64) string {
+	switch {
+	case math.IsNaN(ns):
+		return "-"
+	case ns < 100:
+		return fmt.Sprintf("%.1f ns", ns)
+	case ns < 1e3:
+		return fmt.Sprintf("%.0f ns", ns)
+	case ns < 1e5:
+		return fmt.Sprintf("%.2f µs", ns/1e3)
+	case ns < 1e6:
+		return fmt.Sprintf("%.0f µs", ns/1e3)
+	default:
+		return fmt.Sprintf("%.2f ms", ns/1e6)
+	}
+}

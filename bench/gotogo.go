@@ -1,0 +1,188 @@
+package main
+
+// This file measures Notify between goroutines, where a bare channel is the
+// rival: with a token there already, and waking a receiver.
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wakechan/wakechan/notifier"
+)
+
+const (
+	nameSelect = "select { case c <- v: default: }"
+	nameCond   = "sync.Cond"
+)
+
+func (b *bench) goRedundant() {
+	s := b.section("Go Notify, token already there",
+		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all.")
+	t := s.table("goroutines", "way", "time a call", "quartiles", "notifier is", "allocations")
+	n := must1(notifier.New())
+	h := must1(must1(notifier.New()).Handle())
+	c := make(chan struct{}, 1)
+	trySend := func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+	ways := []struct {
+		name string
+		loop func(k int)
+		once func()
+	}{
+		{nameNotifier, func(k int) {
+			for range k {
+				_ = n.Notify()
+			}
+		}, func() { _ = n.Notify() }},
+		{nameSelect, func(k int) {
+			for range k {
+				select {
+				case c <- struct{}{}:
+				default:
+				}
+			}
+		}, trySend},
+		{"Handle.Notify", func(k int) {
+			for range k {
+				_ = h.Notify()
+			}
+		}, func() { _ = h.Notify() }},
+	}
+	goroutines := b.pick([]int{1, 2, 4, 16, 64}, []int{1, 2})
+	var list []contestant
+	for _, g := range goroutines {
+		for _, w := range ways {
+			list = append(list, contestant{name: w.name, run: together(g, w.loop)})
+		}
+	}
+	scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
+	for i, g := range goroutines {
+		mine := scores[i*len(ways):][:len(ways)]
+		for k, sc := range mine {
+			m := sc.spread()
+			t.add(g, sc.name, duration(m.median), quartiles(m), ratio(mine[0].against(sc)), testing.AllocsPerRun(1000, ways[k].once))
+		}
+		if g == runtime.GOMAXPROCS(0) {
+			b.target("go-flat", mine[0].against(scores[0]))
+		}
+	}
+	b.target("go-redundant", scores[0].against(scores[1]))
+	allocs := testing.AllocsPerRun(1000, ways[0].once)
+	b.target("go-allocs", spread{allocs, allocs, allocs})
+	must(n.Close())
+}
+
+// together returns a run in which goroutines call loop with n each. Its time is the
+// mean of theirs. As many as there are Ps begin together; the others follow.
+func together(goroutines int, loop func(n int)) func(n int) time.Duration {
+	return func(n int) time.Duration {
+		var began, sum atomic.Int64
+		var ended sync.WaitGroup
+		all := int64(min(goroutines, runtime.GOMAXPROCS(0)))
+		for range goroutines {
+			ended.Go(func() {
+				for began.Add(1); began.Load() < all; {
+					runtime.Gosched()
+				}
+				start := time.Now()
+				loop(n)
+				sum.Add(int64(time.Since(start)))
+			})
+		}
+		ended.Wait()
+		return time.Duration(sum.Load() / int64(goroutines))
+	}
+}
+
+func (b *bench) goWake() {
+	s := b.section("Go to Go: a notification that wakes a receiver",
+		"Two goroutines play ping-pong, each selecting on its channel and on a stop channel. Both ways go by the same means. Time for one way.")
+	scores := compete(b.rounds(60), b.length(4*time.Millisecond), []contestant{
+		{name: nameNotifier, run: pingPong(func() (func(), <-chan struct{}) {
+			n := must1(notifier.New())
+			return func() { _ = n.Notify() }, n.C()
+		})},
+		{name: nameSelect, run: pingPong(func() (func(), <-chan struct{}) {
+			c := make(chan struct{}, 1)
+			return func() {
+				select {
+				case c <- struct{}{}:
+				default:
+				}
+			}, c
+		})},
+		{name: nameCond, run: condPingPong},
+	})
+	t := s.table("way", "one way", "quartiles", "notifier is")
+	for _, sc := range scores {
+		m := sc.spread()
+		t.add(sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)))
+	}
+	b.target("go-wake", scores[0].against(scores[1]))
+}
+
+func pingPong(side func() (send func(), c <-chan struct{})) func(n int) time.Duration {
+	return func(n int) time.Duration {
+		stop := make(chan struct{})
+		sendPing, ping := side()
+		sendPong, pong := side()
+		go func() {
+			for {
+				select {
+				case <-ping:
+					sendPong()
+				case <-stop:
+					return
+				}
+			}
+		}()
+		never := make(chan struct{})
+		start := time.Now()
+		for range (n + 1) / 2 {
+			sendPing()
+			select {
+			case <-pong:
+			case <-never:
+			}
+		}
+		took := time.Since(start)
+		close(stop)
+		return took
+	}
+}
+
+func condPingPong(n int) time.Duration {
+	var mu sync.Mutex
+	there, back := sync.NewCond(&mu), sync.NewCond(&mu)
+	turn := 0 // odd: the partner's
+	n = (n + 1) / 2 * 2
+	go func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for turn < n {
+			for turn%2 == 0 {
+				there.Wait()
+			}
+			turn++
+			back.Signal()
+		}
+	}()
+	start := time.Now()
+	mu.Lock()
+	for turn < n {
+		turn++
+		there.Signal()
+		for turn%2 == 1 {
+			back.Wait()
+		}
+	}
+	mu.Unlock()
+	return time.Since(start)
+}

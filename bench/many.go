@@ -1,0 +1,207 @@
+package main
+
+// This file measures what a wake-up costs when there are many notifiers, and
+// what a notifier costs that does nothing.
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/wakechan/wakechan/notifier"
+)
+
+// crowd is a poller with n notifiers.
+type crowd struct {
+	p         *notifier.Poller
+	notifiers []*notifier.Notifier
+	handles   []uint64
+}
+
+func newCrowd(n int) *crowd {
+	c := &crowd{p: must1(notifier.NewPoller())}
+	for range n {
+		x := must1(c.p.New())
+		c.notifiers = append(c.notifiers, x)
+		c.handles = append(c.handles, uint64(must1(x.Handle())))
+	}
+	return c
+}
+
+// bursts returns a run of bursts that notify k of c and wait until each of them
+// has its token; n counts wake-ups. Which ones is settled beforehand, spread over
+// all; with others each burst has others.
+func (c *crowd) bursts(k int, others bool) func(n int) time.Duration {
+	sets := 1
+	if others {
+		sets = max(1, min(len(c.handles)/k, 64))
+	}
+	order := rand.New(rand.NewPCG(1, 2)).Perm(len(c.handles))
+	targets := make([][]uint64, sets)
+	channels := make([][]<-chan struct{}, sets)
+	for s := range sets {
+		for _, i := range order[s*k : s*k+k] {
+			targets[s] = append(targets[s], c.handles[i])
+			channels[s] = append(channels[s], c.notifiers[i].C())
+		}
+	}
+	round := 0
+	return func(n int) time.Duration {
+		start := time.Now()
+		for range max(1, n/k) {
+			s := round % sets
+			round++
+			burst(wayNotifier, targets[s])
+			for _, ch := range channels[s] {
+				<-ch
+			}
+		}
+		return time.Since(start) * time.Duration(n) / time.Duration(max(1, n/k)*k)
+	}
+}
+
+func (b *bench) many() {
+	s := b.section("Bursts: k of N notifiers",
+		"A C call notifies k notifiers of one poller that has N with handles; a goroutine receives from all k. Time for one delivered wake-up. \"the same k\": a few active among many idle ones. \"others\": each burst takes others, so that with a large N everything comes from memory instead of a cache.")
+	t := s.table("k", "N", "which", "time a wake-up", "quartiles", "against the least N")
+	sizes := b.pick([]int{10, 100, 1000, 10_000, 100_000, 1_000_000}, []int{100, 100_000})
+	crowds := make([]*crowd, len(sizes))
+	for i, n := range sizes {
+		crowds[i] = newCrowd(n)
+	}
+	for _, others := range []bool{false, true} {
+		for _, k := range b.pick([]int{1, 10, 100, 1000}, []int{10}) {
+			var list []contestant
+			var of []int
+			for i, c := range crowds {
+				if sizes[i] >= k && (!others || sizes[i] > k) {
+					list = append(list, contestant{name: strconv.Itoa(sizes[i]), run: c.bursts(k, others)})
+					of = append(of, sizes[i])
+				}
+			}
+			which := "the same k"
+			if others {
+				which = "others"
+			}
+			scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
+			for i, sc := range scores {
+				m := sc.spread()
+				t.add(k, of[i], which, duration(m.median), quartiles(m), ratio(sc.against(scores[0])))
+				if !others {
+					s.plot(sc.name, fmt.Sprintf("k = %d", k), m)
+				}
+			}
+			if k == 10 && !others {
+				b.target("many", find(scores, "100000").against(find(scores, "100")))
+			}
+		}
+	}
+	for _, c := range crowds {
+		must(c.p.Close())
+	}
+	s.chart("many", "A delivered wake-up, k of N notifiers", "N", "ns a wake-up", lines)
+}
+
+// cost measures what idle things weigh.
+func (b *bench) cost() {
+	s := b.section("What an idle one costs",
+		"Each made many times and left alone. Memory is the Go heap and stacks; the notifier's shared memory, counted by the kernel, is beside it.")
+	t := s.table("what", "bytes", "shared memory", "descriptors", "goroutines", "threads")
+	n := b.pick([]int{100_000}, []int{20_000})[0]
+	type price struct{ memory, shared, descriptors, goroutines, threads float64 }
+	weigh := func(n int, make_ func(i int) any) price {
+		keep := make([]any, n)
+		before := census()
+		for i := range n {
+			keep[i] = make_(i)
+		}
+		after := census()
+		runtime.KeepAlive(keep)
+		each := func(a, b int64) float64 { return float64(a-b) / float64(n) }
+		return price{each(after.memory, before.memory), each(after.outside, before.outside), each(after.descriptors, before.descriptors),
+			each(after.goroutines, before.goroutines), each(after.threads, before.threads)}
+	}
+	p := must1(notifier.NewPoller())
+	must1(must1(p.New()).Handle()) // the first one starts the goroutine
+	withHandle := weigh(n, func(int) any { n := must1(p.New()); must1(n.Handle()); return n })
+	without := weigh(n, func(int) any { return must1(notifier.New()) })
+	channel := weigh(n, func(int) any { return make(chan struct{}, 1) })
+	var files []arrangement
+	few := 500
+	file := weigh(few, func(int) any { a := withFile(); files = append(files, a); return nil })
+	for _, a := range files {
+		a.close()
+	}
+	var threads []arrangement
+	thread := weigh(50, func(int) any { a := withThread(); threads = append(threads, a); return nil })
+	for _, a := range threads {
+		a.close()
+	}
+	must(p.Close())
+	for _, row := range []struct {
+		name string
+		price
+	}{
+		{"notifier with a handle", withHandle}, {"notifier without", without}, {"make(chan struct{}, 1)", channel},
+		{nameFile, file}, {nameThread, thread},
+	} {
+		t.add(row.name, fmt.Sprintf("%.0f", row.memory), fmt.Sprintf("%.0f", row.shared), fmt.Sprintf("%.2f", row.descriptors),
+			fmt.Sprintf("%.2f", row.goroutines), fmt.Sprintf("%.2f", row.threads))
+	}
+	total := withHandle.memory + withHandle.shared
+	b.target("memory", spread{total, total, total})
+	// The runtime starts a thread now and then.
+	other := math.Round(100*(withHandle.descriptors+withHandle.threads)) / 100
+	b.target("descriptors", spread{other, other, other})
+}
+
+type counts struct{ memory, outside, descriptors, goroutines, threads int64 }
+
+func census() counts {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	list := must1(os.ReadDir("/proc/self/fd"))
+	return counts{
+		memory:      int64(m.HeapAlloc + m.StackInuse),
+		outside:     blockResident(),
+		descriptors: int64(len(list)),
+		goroutines:  int64(runtime.NumGoroutine()),
+		threads:     statusField("Threads:"),
+	}
+}
+
+func statusField(name string) int64 {
+	for _, line := range bytes.Split(must1(os.ReadFile("/proc/self/status")), []byte("\n")) {
+		if f := bytes.Fields(line); len(f) > 1 && string(f[0]) == name {
+			return must1(strconv.ParseInt(string(f[1]), 10, 64))
+		}
+	}
+	panic("no " + name)
+}
+
+// blockResident is how much of the pollers' blocks has been touched: mappings
+// that are wiped on fork (the flag wf in proc(5)).
+func blockResident() int64 {
+	var sum, rss int64
+	for _, line := range bytes.Split(must1(os.ReadFile("/proc/self/smaps")), []byte("\n")) {
+		f := bytes.Fields(line)
+		switch {
+		case len(f) > 1 && string(f[0]) == "Rss:":
+			rss = must1(strconv.ParseInt(string(f[1]), 10, 64)) << 10
+		case len(f) > 1 && string(f[0]) == "VmFlags:":
+			for _, flag := range f[1:] {
+				if string(flag) == "wf" {
+					sum += rss
+				}
+			}
+		}
+	}
+	return sum
+}

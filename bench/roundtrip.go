@@ -1,0 +1,107 @@
+package main
+
+// This file measures the busy round trip: C thread -> goroutine -> C thread, as
+// fast as it goes. All contestants answer alike: the goroutine writes to an
+// eventfd, and the C thread sleeps in epoll_wait until then; so only the way to
+// the goroutine differs. In the floors a second C thread stands for the
+// goroutine.
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func (b *bench) roundTrip() {
+	s := b.section("Round trip C thread -> goroutine -> C thread, back to back",
+		"The goroutine selects on a channel and on a stop channel, and answers by write(2) to an eventfd; the C thread waits for that in epoll_wait, in all rows but the futex one. Time for one round trip, after 50 for warming up.")
+	list := []arrangement{
+		withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withCallbackHandle(),
+		withFile(), withPipe(), withThread(),
+	}
+	contestants := []contestant{{name: nameEpoll, run: twoThreads}, {name: nameFutex, run: twoThreadsFutex}}
+	reply := newEventFD(0)
+	for _, a := range list {
+		contestants = append(contestants, contestant{name: a.name, run: a.roundTrips(reply)})
+	}
+	scores := compete(b.rounds(60), b.length(5*time.Millisecond), contestants)
+	for _, a := range list {
+		a.close()
+	}
+	must(unix.Close(reply))
+	base := find(scores, nameEpoll)
+	t := s.table("way", "round trip", "quartiles", "against two C threads with epoll", "notifier is")
+	for _, sc := range scores {
+		m := sc.spread()
+		t.add(sc.name, duration(m.median), quartiles(m), ratio(sc.against(base)), ratio(find(scores, nameNotifier).against(sc)))
+		s.plot("", sc.name, m)
+	}
+	b.target("roundtrip-epoll", find(scores, nameNotifier).against(base))
+	b.target("roundtrip-callback", find(scores, nameNotifier).against(find(scores, nameCallback)))
+	s.chart("roundtrip", "Round trip, back to back", "", "ns", bars)
+}
+
+const warmUp = 50
+
+// roundTrips returns a run of n round trips through a.
+func (a arrangement) roundTrips(reply int) func(n int) time.Duration {
+	return func(n int) time.Duration {
+		j := newJob(jobRoundTrip, a.way, a.target, n, warmUp)
+		j.setReply(reply)
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				select {
+				case <-a.c:
+					_, _ = unix.Write(reply, eight)
+				case <-stop:
+					return
+				}
+			}
+		}()
+		j.start()
+		j.wait()
+		close(stop)
+		<-stopped
+		defer j.free()
+		return j.elapsed()
+	}
+}
+
+func twoThreads(n int) time.Duration {
+	there, back := newEventFD(0), newEventFD(0)
+	j := newJob(jobRoundTrip, wayEventFD, uint64(there), n, warmUp)
+	j.setReply(back)
+	partner := newJob(jobAnswer, wayEventFD, 0, n, warmUp)
+	partner.setReply(back)
+	partner.setWait(there)
+	took := pair(j, partner)
+	must(unix.Close(there))
+	must(unix.Close(back))
+	return took
+}
+
+func twoThreadsFutex(n int) time.Duration {
+	words := cNumbers(16)
+	there, back := unsafe.Pointer(&words[0]), unsafe.Pointer(&words[8])
+	j := newJob(jobRoundTrip, wayFutex, uint64(uintptr(there)), n, warmUp)
+	partner := newJob(jobAnswer, wayFutex, 0, n, warmUp)
+	j.setFutexes(nil, back)
+	partner.setFutexes(there, back)
+	took := pair(j, partner)
+	freeNumbers(words)
+	return took
+}
+
+func pair(j, partner *job) time.Duration {
+	partner.start()
+	j.start()
+	j.wait()
+	partner.wait()
+	took := j.elapsed()
+	j.free()
+	partner.free()
+	return took
+}

@@ -1,0 +1,105 @@
+package main
+
+// This file measures the producer's own calls while the runtime keeps stopping
+// the world: an engine's thread must not pay for Go's garbage.
+
+import (
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+func (b *bench) stopWorld() {
+	s := b.section("The producer's call while the world stops",
+		"A C thread calls every 20 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C.")
+	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "notifier's p99 is")
+	heap := newGarbage(32 << 20)
+	for _, m := range []struct {
+		name string
+		do   func()
+	}{
+		{"nothing", func() { time.Sleep(time.Millisecond) }},
+		{"runtime.GC", runtime.GC},
+		{"runtime.ReadMemStats", func() { var m runtime.MemStats; runtime.ReadMemStats(&m) }},
+		{"debug.FreeOSMemory", debug.FreeOSMemory},
+	} {
+		list := []arrangement{withNotifier(nameNotifier), withCallback(), withFile()}
+		all := make([][]float64, len(list))
+		p99 := make([]score, len(list))
+		for range b.rounds(15) {
+			for i, a := range list {
+				v := a.timedCalls(max(200, int(b.length(40*time.Millisecond)/(20*time.Microsecond))), m.do)
+				slices.Sort(v)
+				p99[i].ns = append(p99[i].ns, quantile(v, 0.99))
+				all[i] = append(all[i], v...)
+			}
+		}
+		for i, a := range list {
+			slices.Sort(all[i])
+			name := a.name
+			if name == nameFile {
+				name = nameWrite
+			}
+			t.add(m.name, name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(quantile(all[i], 0.999)),
+				duration(quantile(all[i], 1)), ratio(p99[0].against(p99[i])))
+			a.close()
+		}
+	}
+	runtime.KeepAlive(heap)
+}
+
+// timedCalls has a C thread call n times while meanwhile runs in a loop, and
+// returns how long each call took.
+func (a arrangement) timedCalls(n int, meanwhile func()) []float64 {
+	stamps := cNumbers(n)
+	j := newJob(jobTimed, a.way, a.target, n, 64)
+	j.setStamps(stamps)
+	j.setPeriod(20 * time.Microsecond)
+	stop := make(chan struct{})
+	ended := make(chan struct{}, 2)
+	go func() {
+		for {
+			select {
+			case <-a.c:
+			case <-stop:
+				ended <- struct{}{}
+				return
+			}
+		}
+	}()
+	go func() {
+		for {
+			select {
+			case <-stop:
+				ended <- struct{}{}
+				return
+			default:
+				meanwhile()
+			}
+		}
+	}()
+	j.start()
+	j.wait()
+	close(stop)
+	<-ended
+	<-ended
+	v := floats(stamps)
+	j.free()
+	freeNumbers(stamps)
+	return v
+}
+
+type cell struct {
+	next *cell
+	_    [5]uintptr
+}
+
+// newGarbage returns a list of about so many bytes.
+func newGarbage(size int) *cell {
+	var head *cell
+	for range size / 48 {
+		head = &cell{next: head}
+	}
+	return head
+}
