@@ -407,6 +407,3 @@ func (p *Poller) adapt(slept time.Duration) {
 	}
 	p.window.Store(int64(window))
 }
-
-// now is the monotonic clock.
-func now() time.Duration { return time.Since(processStart) }
