@@ -1,0 +1,109 @@
+//go:build cgo
+
+package main
+
+// This file holds the foreign side: a thread that Go did not make and that never
+// enters Go. The same in a library of yours needs notifier.h and a number.
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../../notifier
+#cgo LDFLAGS: -pthread
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+#include "notifier.h"
+
+struct shared { // Go: type shared in tick.go
+	int64_t since;
+	uint64_t sent;
+};
+
+struct thread {
+	struct shared shared;
+	notifier_handle handle;
+	int64_t interval; // nanoseconds
+	uint64_t count;
+};
+
+static int64_t monotonic(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void *tick(void *arg) {
+	struct thread *t = arg;
+#ifndef _WIN32
+	sigset_t all; // signals are for Go's threads
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+#endif
+	int64_t next = monotonic();
+	for (uint64_t i = 1; i <= t->count; i++) {
+		next += t->interval;
+		for (int64_t rest; (rest = next - monotonic()) > 0;) {
+			struct timespec pause = {rest / 1000000000, rest % 1000000000};
+			nanosleep(&pause, NULL);
+		}
+		int64_t none = 0;
+		__atomic_compare_exchange_n(&t->shared.since, &none, monotonic(), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&t->shared.sent, i, __ATOMIC_SEQ_CST);
+		if (notifier_notify(t->handle) < 0) { // the notifier was closed
+			__atomic_store_n(&t->shared.sent, i - 1, __ATOMIC_SEQ_CST);
+			break;
+		}
+	}
+	return NULL;
+}
+
+static int start(struct thread *t) {
+	pthread_attr_t attr;
+	pthread_t id;
+	int err = pthread_attr_init(&attr);
+	if (err) return err;
+	pthread_attr_setstacksize(&attr, 256 << 10); // there may be 10,000
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&id, &attr, tick, t);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"github.com/wakechan/wakechan/notifier"
+)
+
+// The two halves of shared have the same size, or this does not compile.
+var _ = [1]struct{}{}[unsafe.Sizeof(shared{})-C.sizeof_struct_shared]
+
+func init() {
+	tickWithThread = func(t *ticker, h notifier.Handle) error {
+		// The thread keeps this, so it is C's memory; and since nobody waits for
+		// the thread, it is never freed.
+		c := (*C.struct_thread)(C.calloc(1, C.sizeof_struct_thread))
+		if c == nil {
+			return errors.New("out of memory")
+		}
+		c.handle = C.notifier_handle(h)
+		c.interval = C.int64_t(t.interval)
+		c.count = C.uint64_t(t.count)
+		t.shared = (*shared)(unsafe.Pointer(&c.shared))
+		t.now = func() int64 { return int64(C.monotonic()) }
+		t.start = func() error {
+			if err := C.start(c); err != 0 {
+				return fmt.Errorf("pthread_create: %w", syscall.Errno(err))
+			}
+			return nil
+		}
+		return nil
+	}
+}
