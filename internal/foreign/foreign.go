@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "818cf1c846ad6e9556ea878f0729f4d65f4f5ce5b7d171efe3ef2abff2bb9d86"
+const HeaderSum = "bb793391454538604a108b896d72ea71c5a7b30cdf6d4d2a3a9c3abef058869a"
 
 // Results counts what notifier_notify returned.
 type Results struct {
@@ -24,8 +24,8 @@ type Results struct {
 	// Changed counts calls that did not fail and changed errno: none may.
 	Changed uint64
 
-	// Errno is C's errno after the last call that failed.
-	Errno int
+	// Err is C's errno after the last call that failed: a syscall.Errno.
+	Err error
 }
 
 // Total is the number of calls.

@@ -25,9 +25,13 @@ import (
 const Available = true
 
 func results(r *C.foreign_results) Results {
+	var err error
+	if r.failed > 0 {
+		err = syscall.Errno(r.error)
+	}
 	return Results{
 		uint64(r.ok), uint64(r.coalesced), uint64(r.closed), uint64(r.invalid), uint64(r.failed),
-		uint64(r.changed), int(r.error),
+		uint64(r.changed), err,
 	}
 }
 

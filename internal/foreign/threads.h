@@ -33,6 +33,12 @@ typedef pthread_cond_t foreign_cond;
 #define foreign_wake(c) pthread_cond_broadcast(c)
 #define foreign_yield() sched_yield()
 #endif
+#ifdef __linux__
+#include <sys/prctl.h>
+#define foreign_name_() prctl(PR_SET_NAME, "foreign") /* a test looks for this name in /proc */
+#else
+#define foreign_name_()
+#endif
 
 /* ---- start and join ---- */
 
@@ -48,6 +54,7 @@ static void *foreign_main_(void *p) {
 #endif
   foreign_start_ s = *(foreign_start_ *)p;
   free(p);
+  foreign_name_();
   s.run(s.argument);
   return 0;
 }

@@ -1,0 +1,55 @@
+package testenv
+
+// This file holds tests that need a process of their own: they run themselves
+// again in one.
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+const childVariable = "WAKECHAN_CHILD"
+
+// InChild tells whether this process is one that Child started.
+func InChild() bool { return os.Getenv(childVariable) != "" }
+
+// Child runs the calling test again, alone, in a new process that may break what
+// it likes. There it returns true. Here it returns false, after that process has
+// ended well; if it has not, the test fails with what that printed.
+//
+//	if !testenv.Child(t) {
+//		return
+//	}
+func Child(t *testing.T, environment ...string) bool {
+	t.Helper()
+	if os.Getenv(childVariable) == t.Name() {
+		return true
+	}
+	self, err := os.Executable()
+	if err != nil || runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
+		Missing(t, "processes", "cannot run the test binary again")
+	}
+	arguments := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
+	if testing.Short() {
+		arguments = append(arguments, "-test.short")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 6*Patience())
+	defer cancel()
+	child := exec.CommandContext(ctx, self, arguments...)
+	child.Env = append(append(os.Environ(), childVariable+"="+t.Name()), environment...)
+	out, err := child.CombinedOutput()
+	if err != nil && strings.Contains(err.Error(), "exec format error") { // ENOEXEC, which Plan 9 lacks
+		Missing(t, "processes", "the test binary runs only under an emulator")
+	}
+	if strings.Contains(string(out), "--- SKIP: "+t.Name()) {
+		t.Skipf("in a process of its own: %s", out)
+	}
+	if err != nil {
+		t.Fatalf("in a process of its own: %v\n%s", err, out)
+	}
+	return false
+}

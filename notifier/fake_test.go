@@ -1,0 +1,88 @@
+package notifier
+
+// This file holds a doorbell made of Go's own: the conformance suite runs on it
+// on systems that have no other, and it fails when it is told to.
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+type fakeBell struct {
+	rung  chan struct{}
+	rings atomic.Int64 // that did not fail
+
+	ringing atomic.Pointer[error] // what ring returns
+	checked atomic.Pointer[error] // what check returns, and wait after a ring
+}
+
+var _ doorbell = (*fakeBell)(nil)
+
+func (b *fakeBell) descriptor() uint32 { return 0 }
+
+func (b *fakeBell) ring() error {
+	if err := b.ringing.Load(); err != nil {
+		return *err
+	}
+	b.rings.Add(1)
+	select {
+	case b.rung <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (b *fakeBell) wait(look func() bool, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for !look() {
+		select {
+		case <-b.rung:
+		case <-timer.C:
+			return errWatch
+		}
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *fakeBell) check() error {
+	if err := b.checked.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (b *fakeBell) discard() {}
+
+// fakePoller returns a poller with a fake doorbell. Its memory is that of the
+// last one that was closed, if there is one.
+func fakePoller(t testing.TB) (*Poller, *fakeBell) {
+	t.Helper()
+	idle.mu.Lock()
+	var s *readySet
+	if list := idle.sets["fake"]; len(list) > 0 {
+		s = list[len(list)-1]
+		idle.sets["fake"] = list[:len(list)-1]
+	}
+	idle.mu.Unlock()
+	if s == nil {
+		var err error
+		s, err = newReadySet(&fakeBell{rung: make(chan struct{}, 1)}, kindLoop, 0)
+		if errors.Is(err, errors.ErrUnsupported) {
+			t.Skip("this system has no memory for a ready set yet")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	bell := s.bell.(*fakeBell)
+	bell.rings.Store(0)
+	bell.ringing.Store(nil)
+	bell.checked.Store(nil)
+	p := &Poller{set: s, backend: "fake", ceiling: DefaultLinger, watch: 24 * time.Hour, members: map[*Notifier]struct{}{}}
+	return kept(t, p), bell
+}
