@@ -26,7 +26,6 @@ type coldScore struct {
 	all     []float64 // every latency, sorted
 	p50     score     // by round
 	cpu     score     // a tick, by round
-	rounds  []sample
 	through func(n int, period time.Duration) sample
 }
 
@@ -35,7 +34,7 @@ func (b *bench) cold() {
 		s := b.section(fmt.Sprintf("Cold wake-up, %d a second", rate),
 			"From a stamp in C before the call to the goroutine's first statement, over all rounds; the ratios are medians of each round's. CPU is the whole process's, user and system, for one tick, the ticking thread's share (the same for all) included.")
 		list := []arrangement{
-			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withFile(), withPipe(), withThread(),
+			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withFile(), withPipe(), withThread(), withGvisorEventFD(),
 		}
 		var scores []*coldScore
 		for _, a := range list {
@@ -44,12 +43,22 @@ func (b *bench) cold() {
 		scores = append(scores,
 			&coldScore{name: nameEpoll, through: ticksToThread},
 			&coldScore{name: nameFutex, through: ticksToFutex})
+		for _, l := range loopLibraries() {
+			c := l.loop(1, true)
+			list = append(list, arrangement{close: func() { closeLoop(c) }})
+			scores = append(scores, &coldScore{name: l.name + ", two C threads", through: loopTicks(c)})
+		}
 		period := time.Second / time.Duration(rate)
 		n := max(8, int(b.length(100*time.Millisecond)/period))
-		for range b.rounds(40) {
-			for i := range scores {
-				sc := scores[i]
-				r := sc.through(n, period)
+		samples := make([]sample, len(scores))
+		left := maxDiscarded * len(scores) * b.rounds(40)
+		for round := range b.rounds(40) {
+			for k := range scores {
+				i := (k + round) % len(scores)
+				undisturbed(&left, func() { samples[i] = scores[i].through(n, period) })
+			}
+			for i, sc := range scores {
+				r := samples[i]
 				sorted := floats(r.latencies)
 				slices.Sort(sorted)
 				sc.p50.ns = append(sc.p50.ns, quantile(sorted, 0.5))
@@ -156,13 +165,6 @@ func ticksTo(j, see *job, n int, period time.Duration) sample {
 	freeNumbers(seen)
 	freeNumbers(sent)
 	return s
-}
-
-// processCPU is user and system time so far.
-func processCPU() time.Duration {
-	var u unix.Rusage
-	must(unix.Getrusage(unix.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func floats(v []int64) []float64 {

@@ -72,14 +72,18 @@ func compete(rounds int, length time.Duration, list []contestant) []score {
 			}
 		}
 	}
-	for r := range rounds {
+	row := make([]float64, len(list))
+	repeat(rounds, func(round int) {
 		for k := range list {
 			// Another one begins each time: nobody always runs after the same.
-			i := (k + r) % len(list)
-			took := list[i].run(n[i])
-			scores[i].ns = append(scores[i].ns, float64(took)/float64(n[i]))
+			i := (k + round) % len(list)
+			row[i] = float64(list[i].run(n[i])) / float64(n[i])
 		}
-	}
+	}, func() {
+		for i := range list {
+			scores[i].ns = append(scores[i].ns, row[i])
+		}
+	})
 	return scores
 }
 
@@ -108,5 +112,34 @@ func duration(ns float64) string {
 		return fmt.Sprintf("%.0f µs", ns/1e3)
 	default:
 		return fmt.Sprintf("%.2f ms", ns/1e6)
+	}
+}
+
+// repeat runs rounds and keeps those that nobody disturbed, within reason.
+func repeat(rounds int, run func(round int), keep func()) {
+	left := maxDiscarded * rounds
+	for r := range rounds {
+		undisturbed(&left, func() { run(r) })
+		keep()
+	}
+}
+
+// undisturbed runs f again until nobody disturbed it, as long as there are
+// repetitions left.
+func undisturbed(left *int, f func()) {
+	for {
+		quiet := watchOthers()
+		f()
+		switch ok := quiet(); {
+		case ok:
+			disturbed.quiet++
+			return
+		case patient && *left > 0:
+			*left--
+			disturbed.discarded++
+		default:
+			disturbed.kept++
+			return
+		}
 	}
 }

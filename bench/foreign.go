@@ -3,7 +3,7 @@ package main
 // This file holds the Go side of foreign.h: jobs for C threads. What C calls
 // back is in callback.go, since cgo wants that apart.
 
-// #cgo CFLAGS: -O2 -Wall -I${SRCDIR}/../notifier
+// #cgo CFLAGS: -O2 -Wall -Wno-unused-function -I${SRCDIR}/../notifier
 // #cgo LDFLAGS: -lpthread
 // #include "foreign.h"
 import "C"

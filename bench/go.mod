@@ -3,9 +3,11 @@ module github.com/wakechan/wakechan/bench
 go 1.25.0
 
 require (
+	github.com/creachadair/msync v0.10.0
 	github.com/wakechan/wakechan v0.0.0
 	golang.org/x/sys v0.47.0
 	gonum.org/v1/plot v0.17.0
+	gvisor.dev/gvisor v0.0.0-20250503011706-39ed1f5ac29c
 )
 
 require (

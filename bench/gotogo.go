@@ -25,6 +25,8 @@ func (b *bench) goRedundant() {
 	n := must1(notifier.New())
 	h := must1(must1(notifier.New()).Handle())
 	c := make(chan struct{}, 1)
+	cond := newTrigger()
+	notifyQueue, _ := newWaiter()
 	trySend := func() {
 		select {
 		case c <- struct{}{}:
@@ -49,6 +51,16 @@ func (b *bench) goRedundant() {
 				}
 			}
 		}, trySend},
+		{nameMsync, func(k int) {
+			for range k {
+				cond.Set()
+			}
+		}, cond.Set},
+		{nameWaiter, func(k int) {
+			for range k {
+				notifyQueue()
+			}
+		}, notifyQueue},
 		{"Handle.Notify", func(k int) {
 			for range k {
 				_ = h.Notify()
@@ -118,6 +130,7 @@ func (b *bench) goWake() {
 				}
 			}, c
 		})},
+		{name: nameWaiter, run: pingPong(newWaiter)},
 		{name: nameCond, run: condPingPong},
 	})
 	t := s.table("way", "one way", "quartiles", "notifier is")

@@ -36,6 +36,7 @@ func main() {
 	factor := flag.Float64("rounds", 1, "multiply the number of rounds")
 	out := flag.String("o", ".", "the folder for REPORT.md and plots/")
 	flag.Parse()
+	patient = !*quick
 	b := &bench{quick: *quick, factor: *factor, targets: map[string]spread{}}
 	scenarios := []struct {
 		name string
@@ -48,7 +49,9 @@ func main() {
 		{"go-wake", b.goWake},
 		{"cost", b.cost},
 		{"many", b.many},
+		{"life", b.life},
 		{"stopworld", b.stopWorld},
+		{"busy", b.busy},
 	}
 	began := time.Now()
 	ran := 0

@@ -68,7 +68,7 @@ func (c *crowd) bursts(k int, others bool) func(n int) time.Duration {
 func (b *bench) many() {
 	s := b.section("Bursts: k of N notifiers",
 		"A C call notifies k notifiers of one poller that has N with handles; a goroutine receives from all k. Time for one delivered wake-up. \"the same k\": a few active among many idle ones. \"others\": each burst takes others, so that with a large N everything comes from memory instead of a cache.")
-	t := s.table("k", "N", "which", "time a wake-up", "quartiles", "against the least N")
+	t := s.table("k", "N", "which", "time a wake-up", "quartiles", "against the least N", "notifier is")
 	sizes := b.pick([]int{10, 100, 1000, 10_000, 100_000, 1_000_000}, []int{100, 100_000})
 	crowds := make([]*crowd, len(sizes))
 	for i, n := range sizes {
@@ -91,7 +91,7 @@ func (b *bench) many() {
 			scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
 			for i, sc := range scores {
 				m := sc.spread()
-				t.add(k, of[i], which, duration(m.median), quartiles(m), ratio(sc.against(scores[0])))
+				t.add(k, of[i], which, duration(m.median), quartiles(m), ratio(sc.against(scores[0])), "")
 				if !others {
 					s.plot(sc.name, fmt.Sprintf("k = %d", k), m)
 				}
@@ -101,10 +101,35 @@ func (b *bench) many() {
 			}
 		}
 	}
+	b.manyLoops(s, t, sizes, crowds)
 	for _, c := range crowds {
 		must(c.p.Close())
 	}
 	s.chart("many", "A delivered wake-up, k of N notifiers", "N", "ns a wake-up", lines)
+}
+
+// manyLoops does the same with event loops of C, which look at all their handles.
+func (b *bench) manyLoops(s *section, t *table, sizes []int, crowds []*crowd) {
+	const k = 10
+	for _, l := range loopLibraries() {
+		var list []contestant
+		var of []int
+		for i, n := range sizes {
+			if n < 100 || n > 100_000 {
+				continue
+			}
+			c := l.loop(n, true)
+			defer closeLoop(c)
+			list = append(list, contestant{name: l.name, run: loopBursts(c, k)}, contestant{run: crowds[i].bursts(k, false)})
+			of = append(of, n, n)
+		}
+		scores := compete(b.rounds(30), b.length(3*time.Millisecond), list)
+		for i := 0; i < len(scores); i += 2 {
+			m := scores[i].spread()
+			t.add(k, of[i], l.name, duration(m.median), quartiles(m), ratio(scores[i].against(scores[0])), ratio(scores[i+1].against(scores[i])))
+			s.plot(strconv.Itoa(of[i]), fmt.Sprintf("k = %d, %s", k, l.name), m)
+		}
+	}
 }
 
 // cost measures what idle things weigh.

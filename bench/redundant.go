@@ -15,24 +15,38 @@ const nameWrite = "write(2) to an eventfd"
 
 func (b *bench) redundant() {
 	s := b.section("Foreign notify, already pending",
-		"C threads call in a loop, each timed in C; nobody receives. Time for one call on one thread.")
+		"C threads call in a loop, each timed in C; nobody receives. Time for one call on one thread. "+loopNote())
 	t := s.table("producers", "way", "time a call", "quartiles", "notifier is")
 	for _, producers := range b.pick([]int{1, 2, 4, 8}, []int{1, 2}) {
 		n, c, ch := withNotifier(nameNotifier), withCallback(), withCallbackHandle()
 		fd := newEventFD(unix.EFD_NONBLOCK)
-		scores := compete(b.rounds(60), b.length(4*time.Millisecond), []contestant{
+		list := []contestant{
 			{name: nameNotifier, run: producersOf(n.way, n.target, producers)},
 			{name: nameCallback, run: producersOf(c.way, c.target, producers)},
 			{name: nameCallbackHandle, run: producersOf(ch.way, ch.target, producers)},
 			{name: nameWrite, run: producersOf(wayEventFD, uint64(fd), producers)},
-		})
+		}
+		var closers []func()
+		if producers == 1 {
+			for _, l := range loopLibraries() {
+				asleep, running := l.loop(1, false), l.loop(1, true)
+				closers = append(closers, func() { closeLoop(asleep); closeLoop(running) })
+				list = append(list, contestant{name: l.name + ", loop not running", run: loopSends(asleep)}, contestant{name: l.name, run: loopSends(running)})
+			}
+		}
+		scores := compete(b.rounds(120), b.length(2*time.Millisecond), list)
+		for _, f := range closers {
+			f()
+		}
 		n.close()
 		ch.close()
 		must(unix.Close(fd))
-		for _, sc := range scores {
+		for i, sc := range scores {
 			m := sc.spread()
+			if i < 4 {
+				s.plot(fmt.Sprint(producers), sc.name, m)
+			}
 			t.add(producers, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)))
-			s.plot(fmt.Sprint(producers), sc.name, m)
 		}
 		if producers == 1 {
 			b.target("callback", scores[0].against(find(scores, nameCallback)))

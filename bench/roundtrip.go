@@ -18,12 +18,17 @@ func (b *bench) roundTrip() {
 		"The goroutine selects on a channel and on a stop channel, and answers by write(2) to an eventfd; the C thread waits for that in epoll_wait, in all rows but the futex one. Time for one round trip, after 50 for warming up.")
 	list := []arrangement{
 		withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withCallbackHandle(),
-		withFile(), withPipe(), withThread(),
+		withFile(), withPipe(), withThread(), withGvisorEventFD(),
 	}
 	contestants := []contestant{{name: nameEpoll, run: twoThreads}, {name: nameFutex, run: twoThreadsFutex}}
 	reply := newEventFD(0)
 	for _, a := range list {
 		contestants = append(contestants, contestant{name: a.name, run: a.roundTrips(reply)})
+	}
+	for _, l := range loopLibraries() {
+		c := l.loop(1, true)
+		defer closeLoop(c)
+		contestants = append(contestants, contestant{name: l.name + ", two C threads", run: loopRoundTrips(c)})
 	}
 	scores := compete(b.rounds(60), b.length(5*time.Millisecond), contestants)
 	for _, a := range list {

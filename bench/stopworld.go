@@ -27,10 +27,16 @@ func (b *bench) stopWorld() {
 		list := []arrangement{withNotifier(nameNotifier), withCallback(), withFile()}
 		all := make([][]float64, len(list))
 		p99 := make([]score, len(list))
+		row := make([][]float64, len(list))
+		left := maxDiscarded * len(list) * b.rounds(15)
 		for range b.rounds(15) {
 			for i, a := range list {
-				v := a.timedCalls(max(200, int(b.length(40*time.Millisecond)/(20*time.Microsecond))), m.do)
-				slices.Sort(v)
+				undisturbed(&left, func() {
+					row[i] = a.timedCalls(max(200, int(b.length(40*time.Millisecond)/(20*time.Microsecond))), m.do)
+				})
+				slices.Sort(row[i])
+			}
+			for i, v := range row {
 				p99[i].ns = append(p99[i].ns, quantile(v, 0.99))
 				all[i] = append(all[i], v...)
 			}
