@@ -4,6 +4,8 @@ go 1.25.0
 
 require golang.org/x/sys v0.47.0
 
+require golang.org/x/sync v0.22.0 // indirect
+
 require (
 	github.com/stretchr/testify v1.12.1
 	go.yaml.in/yaml/v3 v3.0.5 // indirect

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wakechan/wakechan/internal/rounds"
 )
 
 // Poller is the goroutine that turns foreign notifications into tokens, with the
@@ -24,7 +26,11 @@ type Poller struct {
 	set     *readySet
 	backend string
 	ceiling time.Duration
-	watch   time.Duration // watchInterval, or a test's own
+
+	// watch is how often the poller looks after itself while it is in bed: it
+	// notices a doorbell that somebody closed, and heals what scribbling on
+	// asleep or a ring that failed left behind. rounds.Interval, or a test's own.
+	watch time.Duration
 
 	// stop: 0 -> 1 by Close, or by a fault that another goroutine found, before
 	// they ring. The poller looks at it after arming, as at root, so that it
@@ -97,7 +103,7 @@ func NewPoller(opts ...PollerOption) (*Poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Poller{set: set, backend: name, ceiling: o.ceiling, watch: watchInterval, members: map[*Notifier]struct{}{}}, nil
+	return &Poller{set: set, backend: name, ceiling: o.ceiling, watch: rounds.Interval, members: map[*Notifier]struct{}{}}, nil
 }
 
 // process is the default poller.
@@ -297,11 +303,6 @@ func (p *Poller) finish(as uint32, err error) bool {
 	}
 	return true
 }
-
-// watchInterval is how often a poller looks after itself while it is in bed: it
-// notices a doorbell that somebody closed, and heals what scribbling on asleep
-// or a ring that failed left behind.
-const watchInterval = time.Second
 
 // run is the poller's goroutine.
 func (p *Poller) run() {
