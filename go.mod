@@ -4,7 +4,7 @@ go 1.25.0
 
 require golang.org/x/sys v0.47.0
 
-require golang.org/x/sync v0.22.0 // indirect
+require golang.org/x/sync v0.22.0
 
 require (
 	github.com/stretchr/testify v1.12.1
