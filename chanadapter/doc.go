@@ -1,0 +1,53 @@
+// Package chanadapter turns other people's event sources into channels: a
+// descriptor that somebody else owns, an eventfd that the kernel signals. The
+// goroutine just selects, as on a notifier.Notifier:
+//
+//	w, err := chanadapter.Watch(fd)   // ZMQ_FD, pidfd, inotify, a library's socket, …
+//	defer w.Close()
+//	drain()                           // what was there before is announced too
+//	for {
+//		select {
+//		case <-w.C():
+//			drain()               // until it would block
+//		case <-ctx.Done():
+//			return ctx.Err()
+//		}
+//	}
+//
+// # Conventions
+//
+// They are package notifier's. C has room for one token and is never closed:
+// any number of events before a receive leave one token, and none is lost. Done
+// is closed when no more tokens come, and Err says why: ErrClosed after Close,
+// or what broke. Close may be called again, and from several goroutines. All
+// methods are safe from any goroutine at any time; on a nil or zero value C
+// panics and everything else answers as after Close.
+//
+// # Who owns what
+//
+// Watch never reads, writes, closes or changes the flags of the descriptor, and
+// does not duplicate it. Once Close has returned the library does not touch it
+// any more, so that its owner can close it right after. Close first, then the
+// owner: an owner that closes it earlier does no harm, but the kernel does not
+// tell, and what had been watched falls silent.
+//
+// # Cost
+//
+// All watches share one goroutine and one epoll set, made by the first Watch and
+// gone after the last Close. A watch has no descriptor,
+// goroutine or thread of its own; the goroutine itself is parked in the runtime's
+// network poller and blocks no thread either.
+//
+// # Systems
+//
+//   - Linux: anything that epoll takes, so no regular files and directories.
+//   - Elsewhere Watch returns an error that matches errors.ErrUnsupported.
+//
+// EventFD is for Linux, where it comes from.
+//
+// # testing/synctest
+//
+// Watch gives an error inside a bubble: its goroutine's send on a bubble's
+// channel would end the process. EventFD works as sockets do there: its Wait is
+// not durably blocking.
+package chanadapter

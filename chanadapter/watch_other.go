@@ -1,0 +1,20 @@
+//go:build !linux
+
+package chanadapter
+
+// This file stands for the systems that cannot wait for descriptors of others,
+// or whose multiplexer is not there yet.
+
+import (
+	"errors"
+	"os"
+)
+
+const errBadDescriptor = errString("bad descriptor")
+
+type errString string
+
+func (e errString) Error() string        { return string(e) }
+func (e errString) Is(target error) bool { return target == os.ErrInvalid }
+
+func newMultiplexer() (multiplexer, error) { return nil, errors.ErrUnsupported }
