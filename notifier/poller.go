@@ -72,7 +72,8 @@ func WithBackend(name string) PollerOption {
 // a notification costs no system call and arrives sooner, and the poller uses
 // CPU that nobody else wants. The time in use adapts below that ceiling: it grows
 // while notifications keep coming closer together than the ceiling, and is zero
-// for a slow or idle source. 0 turns lingering off.
+// for a slow or idle source. 0 turns lingering off. On WASI, which has no threads,
+// it is always off.
 func WithLinger(ceiling time.Duration) PollerOption {
 	return func(o *pollerOptions) { o.ceiling = max(ceiling, 0) }
 }
@@ -98,6 +99,11 @@ func NewPoller(opts ...PollerOption) (*Poller, error) {
 	o := pollerOptions{ceiling: DefaultLinger}
 	for _, opt := range opts {
 		opt(&o)
+	}
+	if runtime.GOOS == "wasip1" {
+		// Nobody notifies while the poller looks, and a poller that is still up
+		// when the host's call returns gets no further until the next one.
+		o.ceiling = 0
 	}
 	set, name, err := acquireSet(o.backend)
 	if err != nil {
