@@ -8,6 +8,7 @@ package notifier
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,8 @@ type pollerOptions struct {
 const DefaultLinger = 100 * time.Microsecond
 
 // WithBackend chooses the doorbell by name: see Backends. An empty name is the
-// default: the first one that the system does not refuse.
+// default: what the environment variable NOTIFIER_BACKEND names, or else the
+// first one that the system does not refuse.
 func WithBackend(name string) PollerOption {
 	return func(o *pollerOptions) { o.backend = name }
 }
@@ -92,7 +94,8 @@ type PollerStats struct {
 // NewPoller returns a Poller with a doorbell and shared memory of its own; its
 // goroutine starts with the first Handle. Close it to end it.
 //
-// Errors: for an unknown backend one that lists Backends(); one that matches
+// Errors: for a backend that is unknown or refused one that lists Backends(), and
+// says so if the name came from the environment; one that matches
 // errors.ErrUnsupported where there is none; the system's, when it has no
 // descriptor or memory left. Nothing is left half made.
 func NewPoller(opts ...PollerOption) (*Poller, error) {
@@ -105,8 +108,16 @@ func NewPoller(opts ...PollerOption) (*Poller, error) {
 		// when the host's call returns gets no further until the next one.
 		o.ceiling = 0
 	}
+	var chosen string // by the environment
+	if o.backend == "" {
+		chosen = os.Getenv(backendVariable)
+		o.backend = chosen
+	}
 	set, name, err := acquireSet(o.backend)
 	if err != nil {
+		if chosen != "" {
+			err = fmt.Errorf("%w (the environment has %s=%s)", err, backendVariable, chosen)
+		}
 		return nil, err
 	}
 	return &Poller{set: set, backend: name, ceiling: o.ceiling, watch: rounds.Interval, members: map[*Notifier]struct{}{}}, nil
