@@ -1,6 +1,7 @@
 // Package chanadapter turns other people's event sources into channels: a
-// descriptor that somebody else owns, an eventfd that the kernel signals. The
-// goroutine just selects, as on a notifier.Notifier:
+// descriptor that somebody else owns, an eventfd that the kernel signals, the end
+// of a process, a timer that counts while the machine sleeps. The goroutine just
+// selects, as on a notifier.Notifier:
 //
 //	w, err := chanadapter.Watch(fd)   // ZMQ_FD, pidfd, inotify, a library's socket, …
 //	defer w.Close()
@@ -43,7 +44,7 @@
 //   - Linux: anything that epoll takes, so no regular files and directories.
 //   - Elsewhere Watch returns an error that matches errors.ErrUnsupported.
 //
-// EventFD is for Linux, where it comes from.
+// EventFD, Process and Timer are for Linux, where they come from.
 //
 // # testing/synctest
 //

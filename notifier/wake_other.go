@@ -1,4 +1,4 @@
-//go:build !unix && !windows && !wasip1
+//go:build !linux && !windows
 
 package notifier
 
