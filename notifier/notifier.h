@@ -42,7 +42,7 @@
  *   139264  generation   1,048,576 words: that of each index's present owner
  *   Index i's bit in leaf: word (i & 2047) << 4 | (i >> 11 & 15), bit i >> 15.
  *
- * TO NOTIFY: the five steps in notifier_notify below, in that order. The poller's half is readyset.go.
+ * TO NOTIFY: the five steps in notifier_steps_ below, in that order. The poller's half is readyset.go.
  */
 #ifndef NOTIFIER_H
 #define NOTIFIER_H
@@ -148,6 +148,7 @@ static __inline void notifier_cas_(volatile uint32_t *p, uint32_t from, uint32_t
 }
 static __inline void notifier_fence_(void) { MemoryBarrier(); }
 #define NOTIFIER_INLINE_ static __inline
+#define NOTIFIER_SELDOM_ static __declspec(noinline)
 
 #else /* gcc, clang, zig cc, mingw-w64 */
 
@@ -160,17 +161,16 @@ static inline void notifier_cas_(volatile uint32_t *p, uint32_t from, uint32_t t
 }
 static inline void notifier_fence_(void) {
 #if (defined(__x86_64__) || defined(__i386__)) && !defined(NOTIFIER_PLAIN_FENCE)
-  /* a locked instruction on the own stack: as strong as mfence for ordinary memory (Intel SDM vol. 3, 9.2), and faster */
-#if defined(__x86_64__)
-  __asm__ __volatile__("lock; orl $0,(%%rsp)" ::: "memory", "cc");
-#else
-  __asm__ __volatile__("lock; orl $0,(%%esp)" ::: "memory", "cc");
-#endif
+  /* a locked instruction on the own stack: as strong as mfence for ordinary memory (Intel SDM vol. 3, 9.2), and faster.
+     On a word of its own: at the stack pointer may be the return address, and the return would wait for it. */
+  uint32_t scratch;
+  __asm__ __volatile__("lock; orl $0,%0" : "=m"(scratch) : : "memory", "cc");
 #else
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
 }
 #define NOTIFIER_INLINE_ static inline
+#define NOTIFIER_SELDOM_ __attribute__((noinline, cold, unused)) static
 
 #endif
 
@@ -280,9 +280,8 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
 
 /* ---- notify ---- */
 
-/* Makes sure that a wake-up of h's notifier follows. Returns one of the codes above; those below 0 mean that none was
- * arranged. Safe from any thread and signal handler at any time, for any handle that Go ever gave out. */
-NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
+/* The five steps. */
+NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
   char *base = (char *)(uintptr_t)(h >> (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) << NOTIFIER_BASE_SHIFT);
   uint32_t index = (uint32_t)(h >> NOTIFIER_GENERATION_BITS) & (((uint32_t)1 << NOTIFIER_INDEX_BITS) - 1);
   uint32_t generation = (uint32_t)h & (((uint32_t)1 << NOTIFIER_GENERATION_BITS) - 1);
@@ -348,6 +347,35 @@ NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
 #endif
   }
   return coalesced ? NOTIFIER_COALESCED : NOTIFIER_OK;
+}
+
+/* Makes sure that a wake-up of h's notifier follows. Returns one of the codes above; those below 0 mean that none was
+ * arranged. Safe from any thread and signal handler at any time, for any handle that Go ever gave out. */
+NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
+#ifndef NOTIFIER_TSAN_
+  /* The steps as they are when there is nothing to do, the common case: the same looks in the same order. Apart, since a
+     function without calls and writes keeps everything in registers. Another language can do without. */
+  volatile uint32_t *block =
+      (volatile uint32_t *)(uintptr_t)(h >> (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) << NOTIFIER_BASE_SHIFT);
+  uint32_t index = (uint32_t)(h >> NOTIFIER_GENERATION_BITS) & (((uint32_t)1 << NOTIFIER_INDEX_BITS) - 1);
+  uint32_t generation = (uint32_t)h & (((uint32_t)1 << NOTIFIER_GENERATION_BITS) - 1);
+  uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15;
+
+  if (!block || !generation) return NOTIFIER_INVALID;
+  notifier_fence_();
+  if (notifier_load_(block + NOTIFIER_OFFSET_ABI / 4) == NOTIFIER_ABI &&
+#ifndef _WIN32
+      notifier_load_(block + NOTIFIER_OFFSET_PID / 4) == 0 &&
+#endif
+      notifier_load_(block + NOTIFIER_OFFSET_GENERATION / 4 + index) == generation &&
+      notifier_load_(block + NOTIFIER_OFFSET_LEAF / 4 + word) >> bit & 1u &&
+      notifier_load_(block + NOTIFIER_OFFSET_MID / 4 + (word >> 5)) >> (word & 31) & 1u &&
+      notifier_load_(block + NOTIFIER_OFFSET_TOP / 4 + (word >> 10)) >> (word >> 5 & 31) & 1u &&
+      notifier_load_(block + NOTIFIER_OFFSET_ROOT / 4) >> (word >> 10) & 1u &&
+      !(notifier_load_(block + NOTIFIER_OFFSET_ASLEEP / 4) & 1u))
+    return NOTIFIER_COALESCED;
+#endif
+  return notifier_steps_(h);
 }
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@ package notifier
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,8 @@ type pollerOptions struct {
 const DefaultLinger = 100 * time.Microsecond
 
 // WithBackend chooses the doorbell by name: see Backends. An empty name is the
-// default: the first one that the system does not refuse.
+// default: what the environment variable NOTIFIER_BACKEND names, or else the
+// first one that the system does not refuse.
 func WithBackend(name string) PollerOption {
 	return func(o *pollerOptions) { o.backend = name }
 }
@@ -72,7 +74,8 @@ func WithBackend(name string) PollerOption {
 // a notification costs no system call and arrives sooner, and the poller uses
 // CPU that nobody else wants. The time in use adapts below that ceiling: it grows
 // while notifications keep coming closer together than the ceiling, and is zero
-// for a slow or idle source. 0 turns lingering off.
+// for a slow or idle source. 0 turns lingering off. On WASI, which has no threads,
+// it is always off.
 func WithLinger(ceiling time.Duration) PollerOption {
 	return func(o *pollerOptions) { o.ceiling = max(ceiling, 0) }
 }
@@ -91,7 +94,8 @@ type PollerStats struct {
 // NewPoller returns a Poller with a doorbell and shared memory of its own; its
 // goroutine starts with the first Handle. Close it to end it.
 //
-// Errors: for an unknown backend one that lists Backends(); one that matches
+// Errors: for a backend that is unknown or refused one that lists Backends(), and
+// says so if the name came from the environment; one that matches
 // errors.ErrUnsupported where there is none; the system's, when it has no
 // descriptor or memory left. Nothing is left half made.
 func NewPoller(opts ...PollerOption) (*Poller, error) {
@@ -99,8 +103,21 @@ func NewPoller(opts ...PollerOption) (*Poller, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
+	if runtime.GOOS == "wasip1" {
+		// Nobody notifies while the poller looks, and a poller that is still up
+		// when the host's call returns gets no further until the next one.
+		o.ceiling = 0
+	}
+	var chosen string // by the environment
+	if o.backend == "" {
+		chosen = os.Getenv(backendVariable)
+		o.backend = chosen
+	}
 	set, name, err := acquireSet(o.backend)
 	if err != nil {
+		if chosen != "" {
+			err = fmt.Errorf("%w (the environment has %s=%s)", err, backendVariable, chosen)
+		}
 		return nil, err
 	}
 	return &Poller{set: set, backend: name, ceiling: o.ceiling, watch: rounds.Interval, members: map[*Notifier]struct{}{}}, nil

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -97,8 +98,8 @@ const blockSize = unsafe.Sizeof(block{})
 // generation (19).
 type Handle uint64
 
-func makeHandle(b *block, index, generation uint32) Handle {
-	return Handle(uint64(uintptr(unsafe.Pointer(b)))>>blockShift<<(indexBits+generationBits) |
+func makeHandle(base uint64, index, generation uint32) Handle {
+	return Handle(base>>blockShift<<(indexBits+generationBits) |
 		uint64(index)<<generationBits | uint64(generation))
 }
 
@@ -141,6 +142,8 @@ func (h Handle) Notify() error {
 var (
 	sets   atomic.Pointer[[]*readySet]
 	setsMu sync.Mutex
+
+	loopBases atomic.Uint64 // how many sets on WASI had a number for an address
 )
 
 func setOf(h Handle) *readySet {
@@ -197,6 +200,11 @@ func newReadySet(bell doorbell, kind, descriptor uint32) (*readySet, error) {
 		return nil, fmt.Errorf("notifier: no memory for a poller (%d bytes of address space): %w", blockSize, err)
 	}
 	base := uint64(uintptr(unsafe.Pointer(b)))
+	if runtime.GOOS == "wasip1" {
+		// Nothing there follows the address in a handle: Handle.Notify compares
+		// it. So the block need not be aligned, and any other number will do.
+		base = loopBases.Add(1) << blockShift
+	}
 	if base == 0 || base&(1<<blockShift-1) != 0 || base>>addressBits != 0 {
 		unmapBlock(b)
 		return nil, fmt.Errorf("notifier: the system gave memory at %#x, which does not fit a handle (%d-bit addresses)", base, addressBits)
@@ -265,7 +273,7 @@ func (s *readySet) admit(n *Notifier) (Handle, error) {
 	s.clear(f.index)
 	atomic.StoreUint32(&s.generation[f.index], f.generation)
 	s.live++
-	return makeHandle(s.block, f.index, f.generation), nil
+	return makeHandle(s.base, f.index, f.generation), nil
 }
 
 // release takes n's index back. n is marked closed, and its lock is held.

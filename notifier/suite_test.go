@@ -147,6 +147,7 @@ func handOver(t *testing.T, s *scene) {
 				ended <- err
 				return
 			}
+			runtime.Gosched() // nobody is preempted on wasm
 		}
 	}()
 	for range 3 {

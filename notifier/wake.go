@@ -7,7 +7,10 @@ package notifier
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -59,12 +62,51 @@ type backend struct {
 	open func() (doorbell, error)
 }
 
-// Backends returns the names of the doorbells that this system has, the default
-// first. It is empty where foreign code cannot wake a notifier at all.
+// backendVariable is the environment variable that chooses the backend where the
+// program does not: for a support case, without a new build.
+const backendVariable = "NOTIFIER_BACKEND"
+
+// working has the names of the backends that have worked in this process.
+var working sync.Map
+
+func (b backend) try() (doorbell, error) {
+	bell, err := b.open()
+	if err == nil {
+		working.Store(b.name, true)
+	}
+	return bell, err
+}
+
+// works tries b, if it has not worked before: one that did not may only have
+// been short of descriptors.
+func (b backend) works() bool {
+	if _, ok := working.Load(b.name); ok {
+		return true
+	}
+	bell, err := b.try()
+	if err == nil {
+		bell.discard()
+	}
+	return err == nil
+}
+
+// Backends returns the names of the doorbells that work on this system, as this
+// process finds it: each is tried once, and nothing of that is left. The first is
+// the default, of NewPoller without WithBackend and of the process-wide poller;
+// the environment variable NOTIFIER_BACKEND puts another one there by its name.
+//
+// It is empty where foreign code cannot wake a notifier at all.
 func Backends() []string {
-	names := make([]string, len(backends))
-	for i, b := range backends {
-		names[i] = b.name
+	var names []string
+	chosen := os.Getenv(backendVariable)
+	for _, b := range backends {
+		switch {
+		case !b.works():
+		case b.name == chosen:
+			names = slices.Insert(names, 0, b.name)
+		default:
+			names = append(names, b.name)
+		}
 	}
 	return names
 }
@@ -80,18 +122,17 @@ func openBackend(name string) (bell doorbell, b backend, err error) {
 		if name != "" && name != b.name {
 			continue
 		}
-		bell, err := b.open()
+		bell, err := b.try()
 		if err == nil {
 			return bell, b, nil
 		}
 		errs = append(errs, fmt.Errorf("notifier: no %s doorbell: %w", b.name, err))
 	}
-	if len(errs) == 0 {
-		return nil, backend{}, unknownBackend(name)
+	if name == "" {
+		return nil, backend{}, errors.Join(errs...)
 	}
-	return nil, backend{}, errors.Join(errs...)
-}
-
-func unknownBackend(name string) error {
-	return fmt.Errorf("notifier: unknown backend %q; this system has: %s", name, strings.Join(Backends(), ", "))
+	if err = fmt.Errorf("notifier: unknown backend %q", name); len(errs) > 0 {
+		err = errs[0]
+	}
+	return nil, backend{}, fmt.Errorf("%w; this system has: %s", err, strings.Join(Backends(), ", "))
 }

@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "bb793391454538604a108b896d72ea71c5a7b30cdf6d4d2a3a9c3abef058869a"
+const HeaderSum = "c4ecb23851e76cc8d08cd2eaef2a4c04d1a3078cb9bfa3076c055348458141f8"
 
 // Results counts what notifier_notify returned.
 type Results struct {

@@ -1,0 +1,92 @@
+//go:build darwin || dragonfly || freebsd
+
+package notifier
+
+// This file holds the kqueue doorbell: one EVFILT_USER event, which ringing
+// triggers and a thread blocked in kevent takes out of the queue. Which systems
+// offer it, and in which order, is in wake_darwin.go and its like.
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type kqueue struct{ fd int }
+
+var _ doorbell = (*kqueue)(nil)
+
+func openKqueue() (doorbell, error) {
+	// There is no flag for close-on-exec everywhere, so no fork may come between.
+	syscall.ForkLock.RLock()
+	fd, err := unix.Kqueue()
+	if err == nil {
+		unix.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, os.NewSyscallError("kqueue", err)
+	}
+	k := &kqueue{fd}
+	// EV_CLEAR: taking the event resets it, so that a ring while the poller is
+	// up is there when it goes to bed, once.
+	if err := k.change(unix.EV_ADD|unix.EV_CLEAR, 0); err != nil {
+		k.discard()
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *kqueue) descriptor() uint32 { return uint32(k.fd) }
+
+func (k *kqueue) ring() error { return k.change(0, unix.NOTE_TRIGGER) }
+
+// change registers or touches the event; it returns at once, since there is no
+// room for events.
+func (k *kqueue) change(flags int, fflags uint32) error {
+	event := k.event(flags)
+	event[0].Fflags = fflags
+	for {
+		if _, err := unix.Kevent(k.fd, event, nil, nil); err != unix.EINTR {
+			return os.NewSyscallError("kevent", err)
+		}
+	}
+}
+
+// event is the one that notifier.h knows: ident 0.
+func (k *kqueue) event(flags int) []unix.Kevent_t {
+	event := make([]unix.Kevent_t, 1)
+	unix.SetKevent(&event[0], 0, unix.EVFILT_USER, flags)
+	return event
+}
+
+// wait blocks a thread: the runtime's own kqueue cannot wait for another one
+// through package os, which wants a descriptor that takes O_NONBLOCK.
+func (k *kqueue) wait(look func() bool, limit time.Duration) error {
+	var taken [1]unix.Kevent_t
+	timeout := unix.NsecToTimespec(int64(limit))
+	for !look() {
+		switch n, err := unix.Kevent(k.fd, nil, taken[:], &timeout); {
+		case err == unix.EINTR: // a signal for this thread: look again
+		case err != nil:
+			return os.NewSyscallError("kevent", err) // EBADF: somebody closed it
+		case n == 0:
+			return errWatch
+		}
+	}
+	return nil
+}
+
+// check touches the event without triggering it: ENOENT when the descriptor is
+// another kqueue, EBADF when it is none.
+func (k *kqueue) check() error {
+	if err := k.change(0, 0); err != nil {
+		return fmt.Errorf("somebody closed or replaced descriptor %d: %w", k.fd, err)
+	}
+	return nil
+}
+
+func (k *kqueue) discard() { _ = unix.Close(k.fd) }

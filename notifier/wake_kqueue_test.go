@@ -1,0 +1,83 @@
+//go:build darwin || dragonfly || freebsd
+
+package notifier
+
+// This file holds tests of what only a kqueue does. What every doorbell does is
+// in the conformance suite.
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func newKqueue(t *testing.T) *kqueue {
+	t.Helper()
+	bell, err := openKqueue()
+	require.NoError(t, err)
+	t.Cleanup(bell.discard)
+	return bell.(*kqueue)
+}
+
+// looks returns a look that lets the poller sleep so many times.
+func looks(sleeps int) func() bool {
+	return func() bool {
+		sleeps--
+		return sleeps < 0
+	}
+}
+
+func TestKqueueCoalesces(t *testing.T) {
+	k := newKqueue(t)
+	for range 5 {
+		require.NoError(t, k.ring())
+	}
+	require.NoError(t, k.wait(looks(1), 24*time.Hour), "rings from before the sleep end it")
+	require.ErrorIs(t, k.wait(looks(1), time.Millisecond), errWatch, "5 rings were one event")
+	require.NoError(t, k.check())
+	require.ErrorIs(t, k.wait(looks(1), time.Millisecond), errWatch, "check does not ring")
+}
+
+func TestKqueueIsCloseOnExec(t *testing.T) {
+	flags, err := unix.FcntlInt(uintptr(newKqueue(t).fd), unix.F_GETFD, 0)
+	require.NoError(t, err)
+	assert.NotZero(t, flags&unix.FD_CLOEXEC)
+}
+
+func TestKqueueReplaced(t *testing.T) {
+	k := newKqueue(t)
+	require.NoError(t, k.check())
+
+	// Another kqueue, and a file, at the descriptor: neither is rung.
+	other, err := unix.Kqueue()
+	require.NoError(t, err)
+	require.NoError(t, unix.Close(k.fd))
+	require.NoError(t, unix.Dup2(other, k.fd))
+	require.ErrorIs(t, k.check(), unix.ENOENT)
+	require.ErrorIs(t, k.ring(), unix.ENOENT)
+	require.NoError(t, unix.Close(other))
+
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Dup2(null, k.fd))
+	require.NoError(t, unix.Close(null))
+	require.Error(t, k.check())
+	require.Error(t, k.ring())
+}
+
+// A kqueue that is closed under a blocked poller is a fault that the notifiers
+// report.
+func TestKqueueClosed(t *testing.T) {
+	p := newPoller(t, WithBackend("kqueue"))
+	n, err := p.New()
+	require.NoError(t, err)
+	handleOf(t, n)
+	settle(t, p)
+	require.NoError(t, unix.Close(p.set.bell.(*kqueue).fd))
+	within(t, "the fault", n.Done())
+	require.ErrorIs(t, n.Err(), unix.EBADF)
+	require.ErrorIs(t, n.handle.Notify(), ErrClosed)
+}
