@@ -127,6 +127,16 @@ typedef uint64_t notifier_handle; /* pass it through a void *: on 64-bit systems
 
 /* ---- atomics: all sequentially consistent ---- */
 
+/* ThreadSanitizer knows no fences, and gcc warns of them in its builds. There the leaf bit is always written, never only
+   looked at: that orders by itself what came before. */
+#if defined(__SANITIZE_THREAD__)
+#define NOTIFIER_TSAN_ 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NOTIFIER_TSAN_ 1
+#endif
+#endif
+
 #if defined(_MSC_VER) && !defined(__clang__)
 
 static __inline uint32_t notifier_load_(volatile uint32_t *p) {
@@ -165,22 +175,13 @@ static inline void notifier_fence_(void) {
      On a word of its own: at the stack pointer may be the return address, and the return would wait for it. */
   uint32_t scratch;
   __asm__ __volatile__("lock; orl $0,%0" : "=m"(scratch) : : "memory", "cc");
-#else
+#elif !defined(NOTIFIER_TSAN_)
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
 }
 #define NOTIFIER_INLINE_ static inline
 #define NOTIFIER_SELDOM_ __attribute__((noinline, cold, unused)) static
 
-#endif
-
-/* ThreadSanitizer knows no fences. In such builds the leaf bit is always written, which it takes for what it is. */
-#if defined(__SANITIZE_THREAD__)
-#define NOTIFIER_TSAN_ 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define NOTIFIER_TSAN_ 1
-#endif
 #endif
 
 /* Sets a bit, and says whether it was set already. Looks first: a word that needs no change stays shared. */

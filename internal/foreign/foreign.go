@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "c4ecb23851e76cc8d08cd2eaef2a4c04d1a3078cb9bfa3076c055348458141f8"
+const HeaderSum = "ddbc3e809e2f81a6b8223ca25735a6a1254ca89e62d2d425588dbd33e659fdd7"
 
 // Results counts what notifier_notify returned.
 type Results struct {
