@@ -1,0 +1,225 @@
+package notifier
+
+// This file compares the layout of the shared memory in its two halves, the C
+// one printed by testdata/c/layout.c and the Go one asked of the compiler, and
+// pins both: testdata/abi.golden changes only together with NOTIFIER_ABI.
+
+import (
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// goHalf is what every NOTIFIER_ macro of the header with a value must be.
+// Those that have no counterpart in Go are the codes.
+var goHalf = map[string]int64{
+	"NOTIFIER_ABI":       abiVersion,
+	"NOTIFIER_OK":        0,
+	"NOTIFIER_COALESCED": 1,
+	"NOTIFIER_CLOSED":    -1,
+	"NOTIFIER_INVALID":   -2,
+	"NOTIFIER_FAILED":    -3,
+
+	"NOTIFIER_MAGIC":           blockMagic,
+	"NOTIFIER_BASE_SHIFT":      blockShift,
+	"NOTIFIER_INDEX_BITS":      indexBits,
+	"NOTIFIER_GENERATION_BITS": generationBits,
+
+	"NOTIFIER_OFFSET_MAGIC":      int64(unsafe.Offsetof(block{}.magic)),
+	"NOTIFIER_OFFSET_ABI":        int64(unsafe.Offsetof(block{}.abi)),
+	"NOTIFIER_OFFSET_KIND":       int64(unsafe.Offsetof(block{}.kind)),
+	"NOTIFIER_OFFSET_DESCRIPTOR": int64(unsafe.Offsetof(block{}.descriptor)),
+	"NOTIFIER_OFFSET_PID":        int64(unsafe.Offsetof(block{}.pid)),
+	"NOTIFIER_OFFSET_ASLEEP":     int64(unsafe.Offsetof(block{}.asleep)),
+	"NOTIFIER_OFFSET_ROOT":       int64(unsafe.Offsetof(block{}.root)),
+	"NOTIFIER_OFFSET_TOP":        int64(unsafe.Offsetof(block{}.top)),
+	"NOTIFIER_OFFSET_MID":        int64(unsafe.Offsetof(block{}.mid)),
+	"NOTIFIER_OFFSET_LEAF":       int64(unsafe.Offsetof(block{}.leaf)),
+	"NOTIFIER_OFFSET_GENERATION": int64(unsafe.Offsetof(block{}.generation)),
+	"NOTIFIER_BLOCK_SIZE":        int64(blockSize),
+
+	"NOTIFIER_BELL_NONE":    kindNone,
+	"NOTIFIER_BELL_EVENTFD": kindEventFD,
+	"NOTIFIER_BELL_PIPE":    kindPipe,
+	"NOTIFIER_BELL_KQUEUE":  kindKqueue,
+	"NOTIFIER_BELL_IOCP":    kindIOCP,
+	"NOTIFIER_BELL_LOOP":    kindLoop,
+}
+
+// macro finds the header's public constants: names that do not end in an
+// underscore, with a value. NOTIFIER_HAS_... only says what the system has.
+var macro = regexp.MustCompile(`(?m)^#define (NOTIFIER_[A-Z_]*[A-Z]) +\(?(-?\w+)\)?`)
+
+func publicMacros() []string {
+	var names []string
+	for _, m := range macro.FindAllStringSubmatch(Header, -1) {
+		if !strings.HasPrefix(m[1], "NOTIFIER_HAS_") {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+// The numbers in the text of the header, without a compiler.
+func TestLayoutInHeaderText(t *testing.T) {
+	got := map[string]int64{}
+	for _, m := range macro.FindAllStringSubmatch(Header, -1) {
+		if strings.HasPrefix(m[1], "NOTIFIER_HAS_") {
+			continue
+		}
+		v, err := strconv.ParseInt(strings.TrimSuffix(m[2], "u"), 0, 64)
+		require.NoError(t, err, m[0])
+		assert.NotContains(t, got, m[1], "defined twice")
+		got[m[1]] = v
+	}
+	assert.Equal(t, goHalf, got)
+}
+
+// The table in the header's opening comment is what authors of other languages
+// go by.
+func TestLayoutInHeaderTable(t *testing.T) {
+	rows := regexp.MustCompile(`(?m)^ \* +(\d+)  (\w+) `).FindAllStringSubmatch(Header, -1)
+	got := map[string]int64{}
+	for _, r := range rows {
+		v, _ := strconv.ParseInt(r[1], 10, 64)
+		got["NOTIFIER_OFFSET_"+strings.ToUpper(r[2])] = v
+	}
+	want := map[string]int64{}
+	for name, v := range goHalf {
+		if strings.HasPrefix(name, "NOTIFIER_OFFSET_") {
+			want[name] = v
+		}
+	}
+	assert.Equal(t, want, got)
+}
+
+// What a compiler makes of the header, and where a call of notifier_notify finds
+// its generation and sets its bits, against makeHandle and position.
+func TestLayoutInC(t *testing.T) {
+	compilers := []string{"gcc", "clang"}
+	if testing.Short() {
+		compilers = compilers[:1]
+	}
+	for _, compiler := range compilers {
+		t.Run(compiler, func(t *testing.T) {
+			linuxOnly(t)
+			dir := t.TempDir()
+			var lines strings.Builder
+			for _, name := range publicMacros() {
+				fmt.Fprintf(&lines, "SHOW(%s);\n", name)
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "macros.h"), []byte(lines.String()), 0o666))
+			program := build(t, compiler, []string{"-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-I" + dir}, "layout.c")
+
+			indexes := []uint32{0, 1, 31, 32, 2047, 2048, 32767, 32768, maxHandles - 1}
+			for range 40 {
+				indexes = append(indexes, rand.Uint32N(maxHandles))
+			}
+			var args []string
+			for _, i := range indexes {
+				args = append(args, strconv.Itoa(int(i)))
+			}
+			got := map[string]int64{}
+			var calls []string
+			for line := range strings.Lines(run(t, program, args...)) {
+				line = strings.TrimSpace(line)
+				if strings.HasPrefix(line, "index") {
+					calls = append(calls, line)
+					continue
+				}
+				name, value, _ := strings.Cut(line, " ")
+				v, err := strconv.ParseInt(value, 10, 64)
+				require.NoError(t, err, line)
+				got[name] = v
+			}
+			assert.Equal(t, goHalf, got)
+
+			require.Len(t, calls, len(indexes))
+			for n, i := range indexes {
+				var index, code int
+				var handle, base uint64
+				_, err := fmt.Sscanf(calls[n], "index %d handle %d base %d code %d", &index, &handle, &base, &code)
+				require.NoError(t, err, calls[n])
+				h := Handle(handle)
+				assert.Equal(t, int(i), index)
+				assert.Zero(t, code)
+				assert.Equal(t, base, h.base())
+				assert.Equal(t, i, h.index())
+				assert.Equal(t, uint32(12345), h.generation())
+				word, bit := position(i)
+				var b block
+				_, words, _ := strings.Cut(calls[n], "words ")
+				assert.Equal(t, fmt.Sprintf("%d=%d %d=%d %d=%d %d=%d",
+					unsafe.Offsetof(b.root), uint32(1)<<(word>>10),
+					unsafe.Offsetof(b.top)+uintptr(word>>10*4), uint32(1)<<(word>>5&31),
+					unsafe.Offsetof(b.mid)+uintptr(word>>5*4), uint32(1)<<(word&31),
+					unsafe.Offsetof(b.leaf)+uintptr(word*4), uint32(1)<<bit), words)
+				assert.Equal(t, i, indexAt(word, bit))
+			}
+		})
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files, if CHANGELOG.md says what changed")
+
+// golden compares a listing with a file of testdata whose first line is the sum
+// of the CHANGELOG at the time of its last change. With -update it rewrites the
+// file, but only if CHANGELOG.md has changed since: what users depend on does
+// not change in silence.
+func golden(t *testing.T, name, got string) (old string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	file, err := os.ReadFile(path)
+	if !os.IsNotExist(err) {
+		require.NoError(t, err)
+	}
+	first, old, _ := strings.Cut(string(file), "\n")
+	if old == got {
+		return old
+	}
+	log, err := os.ReadFile(filepath.Join("..", "CHANGELOG.md"))
+	require.NoError(t, err)
+	sum := fmt.Sprintf("# CHANGELOG.md %x", sha256.Sum256(log))
+	require.NotEqual(t, sum, first, "what testdata/%s lists has changed: CHANGELOG.md must say so first", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(sum+"\n"+got), 0o666))
+		return old
+	}
+	assert.Equal(t, old, got, "testdata/%s lists what users depend on. If the change is meant and stands in CHANGELOG.md: go test -run %s -update", name, t.Name())
+	return old
+}
+
+// The ABI may be added to; what it has stays as it is as long as its number does.
+func TestABIStays(t *testing.T) {
+	var list strings.Builder
+	for _, name := range publicMacros() {
+		fmt.Fprintf(&list, "%s %d\n", name, goHalf[name])
+	}
+	for _, line := range regexp.MustCompile(`(?m)^.*notifier_notify\(notifier_handle h\)|^typedef .*notifier_handle;`).FindAllString(Header, -1) {
+		fmt.Fprintln(&list, line)
+	}
+	old, err := os.ReadFile(filepath.Join("testdata", "abi.golden"))
+	if err == nil && strings.Contains(string(old), fmt.Sprintf("\nNOTIFIER_ABI %d\n", abiVersion)) {
+		now := "\n" + list.String()
+		_, lines, _ := strings.Cut(string(old), "\n")
+		for line := range strings.Lines(lines) {
+			require.Contains(t, now, "\n"+line, "this line of the ABI changed or went: then NOTIFIER_ABI must change, and CHANGELOG.md say so")
+		}
+	}
+	golden(t, "abi.golden", list.String())
+
+	log, err := os.ReadFile(filepath.Join("..", "CHANGELOG.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(log), fmt.Sprintf("C ABI %d", abiVersion), "the ABI's number must stand in CHANGELOG.md")
+}
