@@ -6,6 +6,7 @@ package main
 // each tick counts, also those that a late goroutine finds together.
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func (b *bench) cold() {
 		s := b.section(fmt.Sprintf("Cold wake-up, %d a second", rate),
 			"From a stamp in C before the call to the goroutine's first statement, over all rounds; the ratios are medians of each round's. CPU is the whole process's, user and system, for one tick, the ticking thread's share (the same for all) included.")
 		list := []arrangement{
-			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withFile(), withPipe(), withThread(), withGvisorEventFD(),
+			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withFile(), withPipe(), withThread(), withGvisorEventFD(), withEventFD(),
 		}
 		var scores []*coldScore
 		for _, a := range list {
@@ -75,7 +76,8 @@ func (b *bench) cold() {
 			s.curve(sc.name, sc.all)
 		}
 		if rate == 1000 {
-			b.target("cold", scores[0].p50.against(scores[3].p50))
+			b.target("cold", scores[0].p50.against(named(scores, nameFile).p50))
+			b.target("cold-eventfd", named(scores, nameEventFD).p50.against(named(scores, nameCallback).p50))
 			b.target("cold-cpu", scores[0].cpu.against(scores[1].cpu))
 		}
 		s.chart(fmt.Sprintf("cold-%d", rate), fmt.Sprintf("Cold wake-up, %d a second", rate), "", "", shares)
@@ -92,7 +94,8 @@ func (a arrangement) ticks(n int, period time.Duration) sample {
 	j.setStamps(stamps)
 	j.setSent(sent)
 	j.setPeriod(period)
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	result := make(chan sample)
 	go func() {
 		var s sample
@@ -104,14 +107,10 @@ func (a arrangement) ticks(n int, period time.Duration) sample {
 		began := processCPU()
 		j.start()
 		for len(s.latencies) < n {
-			select {
-			case <-a.c:
-				now := foreignClock()
-				for i := sentCount(sent); len(s.latencies) < i; {
-					s.latencies = append(s.latencies, now-atomic.LoadInt64(&stamps[len(s.latencies)]))
-				}
-			case <-stop:
-				return
+			a.receive(ctx)
+			now := foreignClock()
+			for i := sentCount(sent); len(s.latencies) < i; {
+				s.latencies = append(s.latencies, now-atomic.LoadInt64(&stamps[len(s.latencies)]))
 			}
 		}
 		s.cpu = processCPU() - began
@@ -173,4 +172,13 @@ func floats(v []int64) []float64 {
 		f[i] = float64(v[i])
 	}
 	return f
+}
+
+func named(scores []*coldScore, name string) *coldScore {
+	for _, s := range scores {
+		if s.name == name {
+			return s
+		}
+	}
+	panic("no contestant " + name)
 }

@@ -50,7 +50,7 @@ func withGvisorEventFD() arrangement {
 			}
 		}
 	}()
-	return arrangement{nameGvisorEventFD, wayEventFD, uint64(e.FD()), c, func() {
+	return arrangement{name: nameGvisorEventFD, way: wayEventFD, target: uint64(e.FD()), c: c, close: func() {
 		close(stop)
 		must(e.Notify())
 		<-stopped

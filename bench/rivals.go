@@ -5,11 +5,13 @@ package main
 // them is in the scenario files.
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"runtime/cgo"
 	"time"
 
+	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/notifier"
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +25,23 @@ type arrangement struct {
 	target uint64
 	c      <-chan struct{}
 	close  func()
+
+	// wait, if not nil, is how to receive instead of from c.
+	wait func(ctx context.Context) error
+}
+
+// receive waits for a wake-up, as users do: in a select with something that ends
+// the loop. It reports false when ctx has ended.
+func (a arrangement) receive(ctx context.Context) bool {
+	if a.wait != nil {
+		return a.wait(ctx) == nil
+	}
+	select {
+	case <-a.c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Names, as the report has them.
@@ -30,6 +49,7 @@ const (
 	nameNotifier       = "notifier"
 	nameNoLinger       = "notifier, WithLinger(0)"
 	namePipeBackend    = "notifier, pipe backend"
+	nameEventFD        = "chanadapter.EventFD, Wait"
 	nameCallback       = "cgo callback + channel"
 	nameCallbackHandle = "cgo callback + runtime/cgo.Handle + channel"
 	nameFile           = "eventfd + os.File + goroutine + channel"
@@ -43,19 +63,26 @@ func withNotifier(name string, opts ...notifier.PollerOption) arrangement {
 	p := must1(notifier.NewPoller(opts...))
 	n := must1(p.New())
 	h := must1(n.Handle())
-	return arrangement{name, wayNotifier, uint64(h), n.C(), func() { must(p.Close()) }}
+	return arrangement{name: name, way: wayNotifier, target: uint64(h), c: n.C(), close: func() { must(p.Close()) }}
+}
+
+// withEventFD is for producers that can write to an eventfd but not call
+// notifier_notify.
+func withEventFD() arrangement {
+	e := must1(chanadapter.NewEventFD())
+	return arrangement{name: nameEventFD, way: wayEventFD, target: uint64(e.FD()), wait: e.Wait, close: func() { must(e.Close()) }}
 }
 
 func withCallback() arrangement {
 	c := make(chan struct{}, 1)
 	callbackChannels = append(callbackChannels, c)
-	return arrangement{nameCallback, wayCallback, uint64(len(callbackChannels) - 1), c, func() {}}
+	return arrangement{name: nameCallback, way: wayCallback, target: uint64(len(callbackChannels) - 1), c: c, close: func() {}}
 }
 
 func withCallbackHandle() arrangement {
 	c := make(chan struct{}, 1)
 	h := cgo.NewHandle(c)
-	return arrangement{nameCallbackHandle, wayCallbackHandle, uint64(h), c, h.Delete}
+	return arrangement{name: nameCallbackHandle, way: wayCallbackHandle, target: uint64(h), c: c, close: h.Delete}
 }
 
 // withFile is the eventfd that people wrap by hand.
@@ -63,14 +90,14 @@ func withFile() arrangement {
 	f := newEventFile()
 	c := make(chan struct{}, 1)
 	go forward(f, c)
-	return arrangement{nameFile, wayEventFD, uint64(descriptor(f)), c, func() { must(f.Close()) }}
+	return arrangement{name: nameFile, way: wayEventFD, target: uint64(descriptor(f)), c: c, close: func() { must(f.Close()) }}
 }
 
 func withPipe() arrangement {
 	r, w := must2(os.Pipe())
 	c := make(chan struct{}, 1)
 	go forward(r, c)
-	return arrangement{namePipe, wayPipe, uint64(descriptor(w)), c, func() { must(r.Close()); must(w.Close()) }}
+	return arrangement{name: namePipe, way: wayPipe, target: uint64(descriptor(w)), c: c, close: func() { must(r.Close()); must(w.Close()) }}
 }
 
 func forward(f *os.File, c chan<- struct{}) {
@@ -118,7 +145,7 @@ func withThread() arrangement {
 			}
 		}
 	}()
-	return arrangement{nameThread, wayEventFD, uint64(fd), c, func() {
+	return arrangement{name: nameThread, way: wayEventFD, target: uint64(fd), c: c, close: func() {
 		must1(unix.Write(stop, eight))
 		<-exited
 		for _, d := range []int{ep, fd, stop} {

@@ -7,6 +7,7 @@ package main
 // goroutine.
 
 import (
+	"context"
 	"time"
 	"unsafe"
 
@@ -15,9 +16,9 @@ import (
 
 func (b *bench) roundTrip() {
 	s := b.section("Round trip C thread -> goroutine -> C thread, back to back",
-		"The goroutine selects on a channel and on a stop channel, and answers by write(2) to an eventfd; the C thread waits for that in epoll_wait, in all rows but the futex one. Time for one round trip, after 50 for warming up.")
+		"The goroutine selects on a channel and a context, and answers by write(2) to an eventfd; the C thread waits for that in epoll_wait, in all rows but the futex one. Time for one round trip, after 50 for warming up.")
 	list := []arrangement{
-		withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withCallbackHandle(),
+		withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withEventFD(), withCallback(), withCallbackHandle(),
 		withFile(), withPipe(), withThread(), withGvisorEventFD(),
 	}
 	contestants := []contestant{{name: nameEpoll, run: twoThreads}, {name: nameFutex, run: twoThreadsFutex}}
@@ -54,21 +55,17 @@ func (a arrangement) roundTrips(reply int) func(n int) time.Duration {
 	return func(n int) time.Duration {
 		j := newJob(jobRoundTrip, a.way, a.target, n, warmUp)
 		j.setReply(reply)
-		stop, stopped := make(chan struct{}), make(chan struct{})
+		ctx, stop := context.WithCancel(context.Background())
+		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
-			for {
-				select {
-				case <-a.c:
-					_, _ = unix.Write(reply, eight)
-				case <-stop:
-					return
-				}
+			for a.receive(ctx) {
+				_, _ = unix.Write(reply, eight)
 			}
 		}()
 		j.start()
 		j.wait()
-		close(stop)
+		stop()
 		<-stopped
 		defer j.free()
 		return j.elapsed()
