@@ -92,7 +92,7 @@ type parking struct {
 	before func(fd uintptr) // called before each look, if not nil
 	look   func() bool
 	read   func(fd uintptr) bool
-	timed  bool // a deadline is set that has not passed
+	limit  time.Duration // of the deadline that is set; 0: none is, or it has passed
 }
 
 // park takes over file, and closes it if it cannot be waited for.
@@ -126,16 +126,16 @@ func (p *parking) park(file *os.File) (err error) {
 // readiness when it begins, and calls back before it sleeps and at each edge.
 func (p *parking) wait(look func() bool, limit time.Duration) error {
 	// The deadline is set again only when it has passed, not for each sleep.
-	if !p.timed {
+	if p.limit != limit {
 		if err := p.file.SetReadDeadline(time.Now().Add(limit)); err != nil {
 			return err
 		}
-		p.timed = true
+		p.limit = limit
 	}
 	p.look = look
 	err := p.conn.Read(p.read)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		p.timed = false
+		p.limit = 0
 		return errWatch
 	}
 	return err
