@@ -71,18 +71,33 @@ func fakePoller(t testing.TB) (*Poller, *fakeBell) {
 	}
 	idle.mu.Unlock()
 	if s == nil {
-		var err error
-		s, err = newReadySet(&fakeBell{rung: make(chan struct{}, 1)}, kindLoop, 0)
-		if errors.Is(err, errors.ErrUnsupported) {
-			t.Skip("this system has no memory for a ready set yet")
-		} else if err != nil {
-			t.Fatal(err)
-		}
+		s = fakeSet(t)
 	}
 	bell := s.bell.(*fakeBell)
 	bell.rings.Store(0)
 	bell.ringing.Store(nil)
 	bell.checked.Store(nil)
-	p := &Poller{set: s, backend: "fake", ceiling: DefaultLinger, watch: 24 * time.Hour, members: map[*Notifier]struct{}{}}
-	return kept(t, p), bell
+	return pollerOf(t, s, "fake"), bell
+}
+
+// freshPoller is one whose ready set nobody has used, nor will: tests may do
+// strange things to its books.
+func freshPoller(t testing.TB) *Poller {
+	t.Helper()
+	return pollerOf(t, fakeSet(t), "fresh")
+}
+
+func fakeSet(t testing.TB) *readySet {
+	t.Helper()
+	s, err := newReadySet(&fakeBell{rung: make(chan struct{}, 1)}, kindLoop, 0)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("this system has no memory for a ready set")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func pollerOf(t testing.TB, s *readySet, name string) *Poller {
+	return kept(t, &Poller{set: s, backend: name, ceiling: DefaultLinger, watch: 24 * time.Hour, members: map[*Notifier]struct{}{}})
 }
