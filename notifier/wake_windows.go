@@ -95,7 +95,7 @@ func (b *iocp) take(limit time.Duration) (n uint32, err error) {
 	}
 	// SyscallN and not proc.Call, which would put the packets on the heap.
 	ok, _, errno := syscall.SyscallN(getQueuedCompletionStatusEx.Addr(), uintptr(b.twin), uintptr(unsafe.Pointer(&packets)),
-		batch, uintptr(unsafe.Pointer(&n)), uintptr((limit+time.Millisecond-1).Milliseconds()), 0)
+		batch, uintptr(unsafe.Pointer(&n)), uintptr((limit + time.Millisecond - 1).Milliseconds()), 0)
 	switch {
 	case ok != 0:
 		return n, nil
