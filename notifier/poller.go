@@ -48,6 +48,8 @@ type Poller struct {
 
 	counts struct{ wakeups, scans, delivered, coalesced atomic.Uint64 }
 	window atomic.Int64 // how long it lingers now; written by the goroutine
+
+	truceEnds time.Duration // no lingering before; the goroutine's
 }
 
 // PollerOption sets up a Poller.
@@ -74,7 +76,8 @@ func WithBackend(name string) PollerOption {
 // a notification costs no system call and arrives sooner, and the poller uses
 // CPU that nobody else wants. The time in use adapts below that ceiling: it grows
 // while notifications keep coming closer together than the ceiling, and is zero
-// for a slow or idle source. 0 turns lingering off. On WASI, which has no threads,
+// for a slow or idle source, and where lingering turns out to hold a processor that
+// the notifying thread needs. 0 turns lingering off. On WASI, which has no threads,
 // it is always off.
 func WithLinger(ceiling time.Duration) PollerOption {
 	return func(o *pollerOptions) { o.ceiling = max(ceiling, 0) }
@@ -389,6 +392,13 @@ const (
 	// pace is how long the next look waits when the receivers are behind: they
 	// have their token, and each scan takes cache lines from the producers.
 	pace = 20 * time.Microsecond
+
+	// A notification that comes just after the poller went to bed, within a soon-th
+	// of the ceiling, though the window could not be longer: once that is chance.
+	// When all processors are busy it is none: the sender had to wait for the one
+	// that the lingering held. Then there is no lingering for the time of truce.
+	soon  = 8
+	truce = 10 * time.Millisecond
 )
 
 // linger looks for more for the time of the window, letting receivers run. It
@@ -399,6 +409,9 @@ func (p *Poller) linger(behind bool) bool {
 		return false
 	}
 	start := now()
+	if start < p.truceEnds {
+		return false
+	}
 	from := start
 	if behind {
 		from += pace
@@ -420,6 +433,8 @@ func (p *Poller) adapt(slept time.Duration) {
 	window := time.Duration(p.window.Load())
 	if window+slept <= p.ceiling {
 		window = min(max(2*window, firstWindow), p.ceiling)
+	} else if slept < p.ceiling/soon {
+		window, p.truceEnds = 0, now()+truce
 	} else if window /= 2; window < firstWindow {
 		window = 0
 	}
