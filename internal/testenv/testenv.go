@@ -2,6 +2,7 @@
 package testenv
 
 import (
+	"iter"
 	"os"
 	"strconv"
 	"strings"
@@ -38,15 +39,35 @@ func Patience() time.Duration {
 // it has the time: fewer under -short, and under the race detector. WAKECHAN_TIMES
 // (a factor) is for emulators and for long runs.
 func Times(n int) int {
+	f := factor()
+	if Race {
+		f /= 5
+	}
+	return max(int(float64(n)*f), 1)
+}
+
+// Rounds yields 0, 1, and so on: Times(n) of them, or fewer where each takes long,
+// so that a slow machine makes a test weaker and not slower. It is at least 3
+// rounds, and about 2 seconds at most, times what Times is multiplied by.
+func Rounds(n int) iter.Seq[int] {
+	n = max(Times(n), 3)
+	end := time.Now().Add(time.Duration(2e9 * factor()))
+	return func(yield func(int) bool) {
+		for i := range n {
+			if i >= 3 && time.Now().After(end) || !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+func factor() float64 {
 	f := 1.0
 	if testing.Short() {
 		f /= 10
 	}
-	if Race {
-		f /= 5
-	}
 	if own, err := strconv.ParseFloat(os.Getenv("WAKECHAN_TIMES"), 64); err == nil && own > 0 {
 		f *= own
 	}
-	return max(int(float64(n)*f), 1)
+	return f
 }
