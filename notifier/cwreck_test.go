@@ -1,0 +1,82 @@
+package notifier_test
+
+// This file lets C threads be cancelled in the middle of notifier_notify, or
+// jumped out of it, against Go's poller. testdata/c/step.c does that at every
+// instruction, against one in C.
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/wakechan/wakechan/internal/foreign"
+	"github.com/wakechan/wakechan/internal/testenv"
+	"github.com/wakechan/wakechan/notifier"
+	"github.com/wakechan/wakechan/notifier/internal/cabi"
+)
+
+func TestThreadsWreckedInNotify(t *testing.T) {
+	if !cabi.Available || !foreign.Available {
+		testenv.Missing(t, "cgo", "C threads")
+	}
+	rounds := 1000
+	if testing.Short() {
+		rounds = 100
+	}
+	for _, backend := range notifier.Backends() {
+		for name, wreck := range map[string]func([]uint64, int) uint64{"cancelled": cabi.Cancel, "jumped out": cabi.JumpOut} {
+			t.Run(backend+"/"+name, func(t *testing.T) {
+				p, err := notifier.NewPoller(notifier.WithBackend(backend), notifier.WithLinger(0))
+				require.NoError(t, err)
+				defer p.Close()
+
+				// The wrecked threads notify the first and two others; the second is
+				// nobody's but the test's.
+				notifiers := make([]*notifier.Notifier, 4)
+				handles := make([]uint64, 4)
+				for i := range notifiers {
+					n, err := p.New()
+					require.NoError(t, err)
+					h, err := n.Handle()
+					require.NoError(t, err)
+					notifiers[i], handles[i] = n, uint64(h)
+				}
+				done := make(chan uint64, 1)
+				go func() { done <- wreck([]uint64{handles[0], handles[2], handles[3]}, rounds) }()
+
+				sound := foreign.Start()
+				defer sound.End()
+				for running := true; running; {
+					for i, n := range notifiers[:2] {
+						require.EqualValues(t, 1, sound.Notify(handles[i], 1).Arrived())
+						wake(t, n, "while threads are wrecked")
+					}
+					select {
+					case calls := <-done:
+						running = false
+						assert.Positive(t, calls)
+					default:
+					}
+				}
+				// Everything works as if nothing had happened, theirs too.
+				for range 3 {
+					for i, n := range notifiers {
+						n.Clear()
+						require.EqualValues(t, 1, sound.Notify(handles[i], 1).Arrived())
+						wake(t, n, "afterwards")
+					}
+				}
+			})
+		}
+	}
+}
+
+func wake(t *testing.T, n *notifier.Notifier, when string) {
+	t.Helper()
+	select {
+	case <-n.C():
+	case <-time.After(testenv.Patience()):
+		require.Fail(t, "a notification was lost", when)
+	}
+}
