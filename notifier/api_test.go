@@ -172,7 +172,7 @@ func TestWithoutHandleThereIsNothing(t *testing.T) {
 		defer n.Close()
 	}
 	assert.Equal(t, mapped, count())
-	assert.Equal(t, goroutines, runtime.NumGoroutine())
+	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines) // some of an earlier test may just be ending
 	assert.Equal(t, descriptors, openDescriptors())
 	process.mu.Lock()
 	assert.Same(t, standing, process.p)
