@@ -12,7 +12,9 @@ command -v s390x-linux-gnu-gcc >/dev/null || need+=(gcc-s390x-linux-gnu libc6-de
   apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 }
 export GOOS=linux WAKECHAN_PATIENCE=5
-suite=(go test -short -v -count=1 -timeout=5m ./notifier)
+# What compiles C for the host says nothing about this system: it is left to the host's own run.
+host=$(sed -nE 's/^func (Test[A-Za-z0-9]+)\(.*/\1/p' notifier/c*_test.go notifier/header_test.go | paste -sd'|')
+suite=(go test -short -v -count=1 -timeout=5m -skip="^($host)$" ./notifier)
 for pair in arm:arm riscv64:riscv64; do
   GOARCH=${pair%:*} CGO_ENABLED=0 .ci/tally "linux/${pair%:*} eventfd, pipe" "${suite[@]}" -exec "qemu-${pair#*:}-static"
 done
