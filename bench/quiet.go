@@ -20,7 +20,7 @@ const (
 	maxOthers = 0.1
 	// maxDiscarded is how many disturbed rounds are thrown away for each that
 	// counts; after that they count too, and the report says how many there are.
-	maxDiscarded = 5
+	maxDiscarded = 2
 )
 
 var disturbed struct{ quiet, kept, discarded int }

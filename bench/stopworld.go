@@ -12,7 +12,7 @@ import (
 
 func (b *bench) stopWorld() {
 	s := b.section("The producer's call while the world stops",
-		"A C thread calls every 20 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C.")
+		"A C thread calls every 50 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C.")
 	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "notifier's p99 is")
 	heap := newGarbage(32 << 20)
 	for _, m := range []struct {
@@ -32,7 +32,7 @@ func (b *bench) stopWorld() {
 		for range b.rounds(15) {
 			for i, a := range list {
 				undisturbed(&left, func() {
-					row[i] = a.timedCalls(max(200, int(b.length(40*time.Millisecond)/(20*time.Microsecond))), m.do)
+					row[i] = a.timedCalls(max(200, int(b.length(40*time.Millisecond)/(callPeriod))), m.do)
 				})
 				slices.Sort(row[i])
 			}
@@ -55,13 +55,15 @@ func (b *bench) stopWorld() {
 	runtime.KeepAlive(heap)
 }
 
+const callPeriod = 50 * time.Microsecond
+
 // timedCalls has a C thread call n times while meanwhile runs in a loop, and
 // returns how long each call took.
 func (a arrangement) timedCalls(n int, meanwhile func()) []float64 {
 	stamps := cNumbers(n)
 	j := newJob(jobTimed, a.way, a.target, n, 64)
 	j.setStamps(stamps)
-	j.setPeriod(20 * time.Microsecond)
+	j.setPeriod(callPeriod)
 	stop := make(chan struct{})
 	ended := make(chan struct{}, 2)
 	go func() {
