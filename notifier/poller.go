@@ -49,7 +49,9 @@ type Poller struct {
 	counts struct{ wakeups, scans, delivered, coalesced atomic.Uint64 }
 	window atomic.Int64 // how long it lingers now; written by the goroutine
 
-	truceEnds time.Duration // no lingering before; the goroutine's
+	// The goroutine's:
+	kept      int           // what lingering seems to have kept, against what it found
+	truceEnds time.Duration // no lingering before
 }
 
 // PollerOption sets up a Poller.
@@ -394,11 +396,16 @@ const (
 	pace = 20 * time.Microsecond
 
 	// A notification that comes just after the poller went to bed, within a soon-th
-	// of the ceiling, though the window could not be longer: once that is chance.
-	// When all processors are busy it is none: the sender had to wait for the one
-	// that the lingering held. Then there is no lingering for the time of truce.
-	soon  = 8
-	truce = 10 * time.Millisecond
+	// of the ceiling, may be one that lingering has kept from coming: where there
+	// is no other processor for its sender, the kernel lets that wait for the
+	// window's end. One that was kept costs about half a window, and one that
+	// lingering found saves an eighth of that: so it weighs as much as keeps of
+	// those. When enough more weight has gathered than was found, there is no
+	// lingering for the time of truce; after that the next one kept is enough.
+	soon   = 8
+	keeps  = 8
+	enough = 4 * keeps
+	truce  = 10 * time.Millisecond
 )
 
 // linger looks for more for the time of the window, letting receivers run. It
@@ -420,6 +427,7 @@ func (p *Poller) linger(behind bool) bool {
 		runtime.Gosched()
 		t := now()
 		if t >= from && atomic.LoadUint32(&p.set.root) != 0 || p.stop.Load() != 0 {
+			p.kept = max(p.kept-1, 0)
 			return true
 		}
 		if t >= max(start+window, from) {
@@ -433,10 +441,14 @@ func (p *Poller) adapt(slept time.Duration) {
 	window := time.Duration(p.window.Load())
 	if window+slept <= p.ceiling {
 		window = min(max(2*window, firstWindow), p.ceiling)
-	} else if slept < p.ceiling/soon {
-		window, p.truceEnds = 0, now()+truce
 	} else if window /= 2; window < firstWindow {
 		window = 0
+	}
+	if slept < p.ceiling/soon && time.Duration(p.window.Load()) >= p.ceiling/4 {
+		if p.kept += keeps; p.kept >= enough {
+			p.kept -= keeps
+			p.truceEnds, window = now()+truce, 0
+		}
 	}
 	p.window.Store(int64(window))
 }
