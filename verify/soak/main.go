@@ -360,7 +360,7 @@ func soakStrict(ctx context.Context, backend string) (err error) {
 				return nil // the time is over
 			}
 		} else if !n.Clear() {
-			return fmt.Errorf("Clear found nothing after %d notifications", times)
+			return fmt.Errorf("nothing to Clear after %d notifications", times)
 		}
 		for range rand.IntN(50) {
 			if len(n.C()) != 0 {
