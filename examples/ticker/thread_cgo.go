@@ -7,7 +7,8 @@ package main
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../notifier
-#cgo LDFLAGS: -pthread
+#cgo !windows LDFLAGS: -pthread
+#cgo windows LDFLAGS: -static -pthread
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
