@@ -223,3 +223,41 @@ func TestABIStays(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(log), fmt.Sprintf("C ABI %d", abiVersion), "the ABI's number must stand in CHANGELOG.md")
 }
+
+// The page about the ABI repeats the offsets, for authors of other languages, and
+// has C and C++ that they may copy.
+func TestLayoutInDocumentation(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "c-abi.md"))
+	require.NoError(t, err)
+	got, want := map[string]int64{}, map[string]int64{}
+	for _, m := range regexp.MustCompile("(?m)^\\| (\\d+) \\| `(\\w+)` \\|").FindAllSubmatch(page, -1) {
+		got["NOTIFIER_OFFSET_"+strings.ToUpper(string(m[2]))], _ = strconv.ParseInt(string(m[1]), 10, 64)
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(NOTIFIER_\\w+)` \\| (-?\\d+) \\|").FindAllSubmatch(page, -1) {
+		got[string(m[1])], _ = strconv.ParseInt(string(m[2]), 10, 64)
+	}
+	for name, v := range goHalf {
+		if strings.HasPrefix(name, "NOTIFIER_OFFSET_") || regexp.MustCompile(`_(OK|COALESCED|CLOSED|INVALID|FAILED)$`).MatchString(name) {
+			want[name] = v
+		}
+	}
+	assert.Equal(t, want, got)
+	assert.Contains(t, string(page), fmt.Sprintf("`NOTIFIER_ABI` is %d.", abiVersion))
+
+	snippets := regexp.MustCompile("(?ms)^```(c|c\\+\\+)\n(.*?)^```").FindAllSubmatch(page, -1)
+	require.Len(t, snippets, 2)
+	for _, s := range snippets {
+		language := string(s[1])
+		t.Run(language, func(t *testing.T) {
+			linuxOnly(t)
+			compiler, standard := "gcc", "c11"
+			if language == "c++" {
+				compiler, standard = "g++", "c++17"
+			}
+			tool(t, compiler)
+			file := filepath.Join(t.TempDir(), "snippet")
+			require.NoError(t, os.WriteFile(file, s[2], 0o666))
+			run(t, compiler, append(languageFlags(language, standard, "-O1"), "-I.", "-c", "-o", file+".o", file)...)
+		})
+	}
+}
