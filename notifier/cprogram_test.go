@@ -218,6 +218,13 @@ func TestCancelled(t *testing.T) {
 			assert.Equal(t, 3, strings.Count(out, "ok "), out)
 		})
 	}
+	// What systems without a name in the header get.
+	t.Run("generic", func(t *testing.T) {
+		notShort(t, "this system has a name")
+		flags := with(plain, broken(t, edit{"defined(__linux__)", "0"}))
+		run(t, build(t, "gcc", flags, "cancel.c"), rounds, patience())
+		run(t, build(t, "g++", with(flags[1:], "-x", "c++", "-std=c++17"), "race.c"), "50", patience())
+	})
 	t.Run("mutant", func(t *testing.T) {
 		notShort(t, "the others are what counts")
 		header := broken(t, edit{"syscall(SYS_write, fd, p, n)", "write(fd, p, n)"})

@@ -78,6 +78,8 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
+#elif !defined(__APPLE__) && !defined(__FreeBSD__) && !defined(__DragonFly__) && !defined(__NetBSD__) && !defined(__OpenBSD__)
+#include <pthread.h>
 #endif
 #if defined(__APPLE__) || defined(__FreeBSD__) || defined(__DragonFly__)
 #define NOTIFIER_HAS_KQUEUE 1
@@ -234,8 +236,23 @@ extern ssize_t _thread_sys_read(int, void *, size_t);
 #define notifier_write_(fd, p, n) _thread_sys_write(fd, p, n)
 #define notifier_read_(fd, p, n) _thread_sys_read(fd, p, n)
 #else
-#define notifier_write_(fd, p, n) write(fd, p, n)
-#define notifier_read_(fd, p, n) read(fd, p, n)
+/* Elsewhere cancellation is put off around the call: by a flag of the thread, so no lock. */
+NOTIFIER_INLINE_ ssize_t notifier_write_(int fd, const void *p, size_t n) {
+  int old, unused;
+  ssize_t done;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+  done = write(fd, p, n);
+  (void)pthread_setcancelstate(old, &unused);
+  return done;
+}
+NOTIFIER_INLINE_ ssize_t notifier_read_(int fd, void *p, size_t n) {
+  int old, unused;
+  ssize_t done;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+  done = read(fd, p, n);
+  (void)pthread_setcancelstate(old, &unused);
+  return done;
+}
 #endif
 
 NOTIFIER_INLINE_ int notifier_write_all_(int fd, const void *p, size_t n) {

@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "ddbc3e809e2f81a6b8223ca25735a6a1254ca89e62d2d425588dbd33e659fdd7"
+const HeaderSum = "46cf5593b9e9c0edf5af11ccffd1d7417ff80a22552a3d06971899ec9e4fc973"
 
 // Results counts what notifier_notify returned.
 type Results struct {
