@@ -108,7 +108,7 @@ func TestLayoutInHeaderTable(t *testing.T) {
 // its generation and sets its bits, against makeHandle and position.
 func TestLayoutInC(t *testing.T) {
 	compilers := []string{"gcc", "clang"}
-	if testing.Short() {
+	if reduced() {
 		compilers = compilers[:1]
 	}
 	for _, compiler := range compilers {

@@ -50,12 +50,6 @@ func broken(t testing.TB, edits ...edit) string {
 	return "-I" + dir
 }
 
-func notShort(t testing.TB, why string) {
-	if testing.Short() {
-		t.Skip("not in short mode: ", why)
-	}
-}
-
 var countCalls = "-Wl,--wrap=syscall"
 
 func TestCodes(t *testing.T) {

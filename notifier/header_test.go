@@ -86,6 +86,21 @@ func build(t testing.TB, compiler string, flags []string, files ...string) strin
 	return output
 }
 
+// reduced tells whether only the quick tests are wanted: in short mode, and in
+// the gate but for its C stage, which has all the compilers.
+func reduced() bool {
+	c := slices.Contains(strings.Split(os.Getenv("WAKECHAN_REQUIRE"), ","), "cc")
+	return testing.Short() || os.Getenv("CI") != "" && !c
+}
+
+// notShort skips a long test where only the quick ones are wanted.
+func notShort(t testing.TB, why string) {
+	t.Helper()
+	if reduced() {
+		t.Skip("in short mode, or the gate's C stage has it: ", why)
+	}
+}
+
 // linuxOnly skips a test whose programs ask Linux for eventfds and the like.
 func linuxOnly(t testing.TB) {
 	if runtime.GOOS != "linux" {
@@ -122,7 +137,7 @@ func TestHeaderCompiles(t *testing.T) {
 	} {
 		for i, standard := range c.standards {
 			for j, opt := range []string{"-O2", "-O0"} {
-				if i*j > 0 || testing.Short() && i+j > 0 {
+				if i*j > 0 || reduced() && i+j > 0 {
 					continue
 				}
 				t.Run(c.compiler+"/"+standard+opt, func(t *testing.T) {
@@ -170,9 +185,7 @@ func TestHeaderCrossCompiles(t *testing.T) {
 		{"i686-w64-mingw32-gcc", "c", "c11", nil},
 	} {
 		t.Run(strings.Join(append([]string{c.compiler, c.standard}, c.flags...), "_"), func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("not in short mode: the host's compilers are enough there")
-			}
+			notShort(t, "the host's compilers are enough there")
 			flags := append(languageFlags(c.language, c.standard, "-O2"), "-c")
 			if strings.Contains(c.compiler, "mingw") {
 				// mingw's own headers are not clean to these.
@@ -187,9 +200,7 @@ func TestHeaderCrossCompiles(t *testing.T) {
 
 func TestHeaderZig(t *testing.T) {
 	linuxOnly(t)
-	if testing.Short() {
-		t.Skip("not in short mode: zig is slow the first time")
-	}
+	notShort(t, "zig is slow the first time")
 	tool(t, "zig")
 	program := filepath.Join(t.TempDir(), "program")
 	args := slices.Concat([]string{"cc", "-I.", "-o", program}, languageFlags("c", "c11", "-O2"),

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# notifier.h by every compiler that it promises to suit, and what C programs see of it: return codes, broken-off calls,
+# cancelled threads, sanitizers, valgrind, the litmus test of its fence, the barriers in compiled code. And the Rust example.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+need=()
+while read -r program package; do
+  command -v "$program" >/dev/null || need+=("$package")
+done <<'END'
+gcc gcc
+g++ g++
+objdump binutils
+clang clang
+x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+x86_64-w64-mingw32-g++ g++-mingw-w64-x86-64
+i686-w64-mingw32-gcc gcc-mingw-w64-i686
+musl-gcc musl-tools
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+qemu-s390x-static qemu-user-static
+valgrind valgrind
+rustc rustc
+END
+# The compilers' own packages leave these out; clang's has its sanitizers apart.
+for package in libc6-dev libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-s390x-cross libc6-dbg; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || need+=("$package")
+done
+((${#need[@]} == 0)) || {
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+}
+runtime=$(clang -print-resource-dir)/lib/linux/libclang_rt.tsan-x86_64.a
+[[ -e $runtime ]] || apt-get install -y -qq --no-install-recommends "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" >/dev/null
+
+WAKECHAN_REQUIRE=cc,c++,clang,mingw,i686-w64-mingw32-gcc,musl-gcc,valgrind,rustc,cgo,go,single-step,objdump
+for processor in aarch64-linux-gnu arm-linux-gnueabihf s390x-linux-gnu; do
+  WAKECHAN_REQUIRE+=,$processor-gcc,$processor-objdump,qemu-${processor%%-*}-static
+done
+export WAKECHAN_REQUIRE WAKECHAN_LITMUS=20
+.ci/tally "notifier.h: C11 to C++20, gcc, clang, musl, mingw, cross, sanitizers" \
+  go test -v -count=1 -run '^Test(Header|Layout|ABI|API|Codes|BrokenOff|Cancelled|Sanitizers|Valgrind|Litmus|Barriers|ThreadsWrecked)' ./notifier
+.ci/tally "notifierh, Rust example" go test -v -count=1 ./cmd/notifierh ./examples/rust
