@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,33 @@ import (
 var builds = []struct{ name, cgo, by string }{
 	{"cgo", "1", "C thread, through notifier_notify"},
 	{"nocgo", "0", "goroutine, through Handle.Notify, since this was built without cgo"},
+}
+
+// programs is where they are, by the value of CGO_ENABLED.
+var programs string
+
+var buildOnce = map[string]func() error{"0": builder("0"), "1": builder("1")}
+
+func builder(cgo string) func() error {
+	return sync.OnceValue(func() error {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(programs, cgo), ".")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build: %w\n%s", err, out)
+		}
+		return nil
+	})
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ticker")
+	if err != nil {
+		panic(err)
+	}
+	programs = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // build builds the program; a test that gets no compiler for cgo ends here.
@@ -45,13 +73,10 @@ func build(t *testing.T, cgo string) string {
 	if _, err := exec.LookPath("go"); err != nil {
 		testenv.Missing(t, "go", err.Error())
 	}
-	program := filepath.Join(t.TempDir(), "ticker")
-	cmd := exec.Command("go", "build", "-o", program, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := buildOnce[cgo](); err != nil {
+		t.Fatal(err)
 	}
-	return program
+	return filepath.Join(programs, cgo)
 }
 
 // command returns the program's command, which is killed when it hangs.
