@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"os/exec"
 	"regexp"
 	"testing"
@@ -38,7 +39,9 @@ func TestAllArrive(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 6*testenv.Patience())
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "go", "run", "-tags", "zmq", ".").CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "run", "-tags", "zmq", ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // also when this test is built without
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
