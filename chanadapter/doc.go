@@ -34,14 +34,17 @@
 //
 // # Cost
 //
-// All watches share one goroutine and one epoll set, made by the first Watch and
-// gone after the last Close. A watch has no descriptor,
-// goroutine or thread of its own; the goroutine itself is parked in the runtime's
+// All watches share one goroutine and one epoll set or kqueue, made by the first
+// Watch and gone after the last Close. A watch has no descriptor, goroutine or
+// thread of its own. On Linux the goroutine itself is parked in the runtime's
 // network poller and blocks no thread either.
 //
 // # Systems
 //
 //   - Linux: anything that epoll takes, so no regular files and directories.
+//   - macOS, FreeBSD, DragonFly, NetBSD, OpenBSD: anything that kqueue takes.
+//     The goroutine blocks one thread, for all watches. With Level and both
+//     directions each direction has a token of its own.
 //   - Elsewhere Watch returns an error that matches errors.ErrUnsupported.
 //
 // EventFD, Process and Timer are for Linux, where they come from.

@@ -76,7 +76,8 @@ func Readable() Option { return func(i *interest) { i.events |= EventRead } }
 // Writable watches for room to write, or a connection made.
 func Writable() Option { return func(i *interest) { i.events |= EventWrite } }
 
-// Priority watches for exceptional data: see EventPriority.
+// Priority watches for exceptional data: see EventPriority. Only Linux has it;
+// elsewhere Watch returns an error that matches errors.ErrUnsupported.
 func Priority() Option { return func(i *interest) { i.events |= EventPriority } }
 
 // Watcher turns the readiness of a descriptor into tokens in a channel. Make one with Watch; the zero Watcher is closed.
@@ -84,7 +85,7 @@ type Watcher struct {
 	n   *notifier.Notifier
 	set *watchSet
 	fd  uintptr
-	key uint64 // names it to the kernel; never used again
+	key uintptr // names it to the kernel; see watchSet.byKey
 	interest
 
 	// ready gathers events (or) until Ready takes them all (exchange with 0).
@@ -107,7 +108,7 @@ var errBubble = errors.New("chanadapter: no Watch inside a testing/synctest bubb
 // A Watcher lives until Close.
 //
 // Errors name fd and the reason, and wrap the system's: EBADF when it is not
-// open, EPERM when epoll cannot watch it (a regular file or directory, which is
+// open, EPERM when Linux's epoll cannot watch it (a regular file or directory, which is
 // always ready), EEXIST when it is watched already. Others match
 // errors.ErrUnsupported where the system has no such thing, or say which limit
 // was reached.

@@ -26,7 +26,7 @@ type epollSet struct {
 
 	ended atomic.Bool // shut was called
 
-	found  func(key uint64, e Events)
+	found  func(key uintptr, e Events)
 	err    error
 	events [128]unix.EpollEvent
 	look   func(fd uintptr) bool
@@ -57,7 +57,7 @@ func newMultiplexer() (multiplexer, error) {
 	return s, nil
 }
 
-func (s *epollSet) add(fd uintptr, key uint64, i interest) error {
+func (s *epollSet) add(fd uintptr, key uintptr, i interest) error {
 	if fd > math.MaxInt32 {
 		return &refusal{"it is negative or too large for a descriptor", unix.EBADF}
 	}
@@ -82,7 +82,7 @@ func (s *epollSet) add(fd uintptr, key uint64, i interest) error {
 	}
 }
 
-func (s *epollSet) modify(fd uintptr, key uint64, i interest) error {
+func (s *epollSet) modify(fd uintptr, key uintptr, i interest) error {
 	switch err := s.control(unix.EPOLL_CTL_MOD, fd, key, i); err {
 	case nil:
 		return nil
@@ -96,13 +96,13 @@ func (s *epollSet) modify(fd uintptr, key uint64, i interest) error {
 // remove's errors say that the registration is not there, or that its descriptor
 // was closed: then it lives on with a duplicate, if there is one, under a key
 // that nobody answers to. The kernel has no way to remove that.
-func (s *epollSet) remove(fd uintptr, _ uint64) {
+func (s *epollSet) remove(fd uintptr, _ uintptr) {
 	_ = unix.EpollCtl(s.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
 }
 
-func (s *epollSet) control(op int, fd uintptr, key uint64, i interest) error {
+func (s *epollSet) control(op int, fd uintptr, key uintptr, i interest) error {
 	var e unix.EpollEvent
-	e.Fd, e.Pad = int32(key), int32(key>>32) // the 64 bits of user data
+	e.Fd, e.Pad = int32(key), int32(uint64(key)>>32) // the 64 bits of user data
 	if i.level {
 		e.Events = unix.EPOLLONESHOT
 	} else {
@@ -128,7 +128,7 @@ var epollMasks = []struct {
 	{EventError, 0, unix.EPOLLERR},
 }
 
-func (s *epollSet) wait(found func(key uint64, e Events)) error {
+func (s *epollSet) wait(found func(key uintptr, e Events)) error {
 	s.found = found
 	for {
 		err := s.file.SetReadDeadline(time.Now().Add(watchInterval))
@@ -171,7 +171,7 @@ func (s *epollSet) harvest(uintptr) bool {
 					ready |= m.event
 				}
 			}
-			s.found(uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32, ready)
+			s.found(uintptr(uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32), ready)
 		}
 		if n < len(s.events) {
 			return false

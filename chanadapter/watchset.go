@@ -22,20 +22,20 @@ import (
 type multiplexer interface {
 	// add makes a registration. It returns errRegistered if there is one of the
 	// same number and file, and otherwise a refusal or the system's error.
-	add(fd uintptr, key uint64, i interest) error
+	add(fd uintptr, key uintptr, i interest) error
 
 	// modify replaces the registration of fd, and looks anew: if it is ready
 	// now it is found, again if need be. It returns errGone if there is none.
-	modify(fd uintptr, key uint64, i interest) error
+	modify(fd uintptr, key uintptr, i interest) error
 
 	// remove ends the registration of fd, if it is there. Afterwards nothing
 	// touches the descriptor; the key may still be found for a while.
-	remove(fd uintptr, key uint64)
+	remove(fd uintptr, key uintptr)
 
 	// wait calls found for what becomes ready. It returns nil after shut, and
 	// an error when it cannot go on. It looks after its own descriptor at least
 	// every watchInterval: one that somebody closed would never wake it.
-	wait(found func(key uint64, e Events)) error
+	wait(found func(key uintptr, e Events)) error
 
 	// shut makes wait return.
 	shut()
@@ -65,9 +65,9 @@ type watchSet struct {
 	exited chan struct{} // closed by the goroutine
 
 	mu sync.Mutex
-	// byKey has the Watchers that may get tokens. A key is used once, so what
-	// the kernel still had for a closed one finds nothing.
-	byKey map[uint64]*Watcher
+	// byKey has the Watchers that may get tokens. A key is not used again, so
+	// what the kernel still had for a closed one finds nothing. 0 is no key.
+	byKey map[uintptr]*Watcher
 	// byFD has whose registration a number's is. Only its Watcher may modify
 	// or remove it: another one's number was closed and given to another file.
 	byFD map[uintptr]*Watcher
@@ -78,7 +78,7 @@ type watchSet struct {
 var process struct {
 	mu   sync.Mutex
 	set  *watchSet
-	keys uint64
+	keys uintptr
 }
 
 // watchInterval is how often a multiplexer looks whether its descriptor is still
@@ -98,14 +98,13 @@ func enlist(w *Watcher) error {
 		s = &watchSet{
 			mux:    mux,
 			exited: make(chan struct{}),
-			byKey:  map[uint64]*Watcher{},
+			byKey:  map[uintptr]*Watcher{},
 			byFD:   map[uintptr]*Watcher{},
 		}
 		process.set = s
 		go s.run() // never in a synctest bubble: Watch refuses there
 	}
-	process.keys++
-	w.set, w.key = s, process.keys
+	w.set, w.key = s, s.freshKey()
 	err := s.add(w)
 	last := s.detach()
 	process.mu.Unlock()
@@ -113,6 +112,19 @@ func enlist(w *Watcher) error {
 		s.stop()
 	}
 	return err
+}
+
+// freshKey returns a key that was not used before; on a 32-bit system not in the
+// last four billion watches. process.mu is held.
+func (s *watchSet) freshKey() uintptr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		process.keys++
+		if process.keys != 0 && s.byKey[process.keys] == nil {
+			return process.keys
+		}
+	}
 }
 
 // discharge ends w's watch for good, and the goroutine if it was the last.
@@ -223,7 +235,7 @@ func (s *watchSet) run() {
 	}
 }
 
-func (s *watchSet) found(key uint64, e Events) {
+func (s *watchSet) found(key uintptr, e Events) {
 	s.mu.Lock()
 	w := s.byKey[key]
 	s.mu.Unlock()

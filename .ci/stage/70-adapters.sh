@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # chanadapter against the real things: libzmq, librdkafka, libuv, io_uring, pidfds. Prints what became of every message.
 set -euo pipefail
+cd "$(dirname "$0")/../.."
 need=()
 for p in libzmq:libzmq3-dev rdkafka:librdkafka-dev libuv:libuv1-dev; do
   pkg-config --exists "${p%:*}" 2>/dev/null || need+=("${p#*:}")
@@ -23,3 +24,27 @@ go test -count=1 ./examples/pidfd ./examples/iouring ./examples/zmq
 E2E_TABLE='' go test -p 1 -count=1 -short -race -tags e2e ./chanadapter/e2e/...
 # This machine is ours: its clock may be set, if it lets us.
 WAKECHAN_SET_CLOCK=1 go test -count=1 -run TestTimerTellsOfASetClock ./chanadapter
+
+# kqueue, on darwin under the loader (not on a Mac); what cannot be run is compiled and linked.
+loader=${MACHRUN:-../shared/tools/machrun}
+if [[ -d $loader ]]; then
+  command -v make >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends make >/dev/null; }
+  built=$(mktemp -d)
+  trap 'rm -rf "$E2E_TABLE" "$built"' EXIT
+  cp "$loader"/*.[ch] "$loader"/Makefile "$built"
+  make -s -C "$built" machrun
+  GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 .ci/tally "chanadapter on darwin/amd64" \
+    go test -v -count=1 -timeout=3m -exec "$built/machrun" ./chanadapter
+else
+  echo "platform chanadapter on darwin/amd64: not run, there is no loader here"
+fi
+for target in darwin/arm64 freebsd/amd64 dragonfly/amd64 netbsd/amd64 openbsd/amd64; do
+  GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go test -c -o /dev/null ./chanadapter
+  echo "$target: compiled and linked"
+done
+# Big-endian, and 32 bits, under emulation.
+command -v qemu-s390x-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null; }
+for arch in s390x arm; do
+  GOARCH=$arch CGO_ENABLED=0 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on linux/$arch" \
+    go test -short -v -count=1 -timeout=5m -exec "qemu-$arch-static" ./chanadapter
+done

@@ -1,0 +1,74 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package chanadapter
+
+// This file holds the tests of Watch for what only kqueue does: what it cannot
+// tell, keys that are no pointers, a queue that breaks.
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestKqueueHasNoPriority(t *testing.T) {
+	r, _ := pipe(t)
+	_, err := Watch(uintptr(r), Priority())
+	assert.ErrorIs(t, err, errors.ErrUnsupported)
+	mustWatch(t, r)
+}
+
+// TestKeysAreNoPointers has stacks grow and the collector run while keys lie in
+// fields that are pointers to the system's declaration.
+func TestKeysAreNoPointers(t *testing.T) {
+	r, w := pipe(t)
+	var grow func(int) int
+	grow = func(n int) int {
+		var room [128]byte
+		if n == 0 {
+			return int(room[5])
+		}
+		return grow(n-1) + int(room[n%128])
+	}
+	for range 50 {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			n, err := Watch(uintptr(r))
+			if assert.NoError(t, err) {
+				put(t, w, "x")
+				receive(t, n.C())
+				grow(200)
+				assert.NoError(t, n.Rearm())
+				drain(r)
+				assert.NoError(t, n.Close())
+			}
+		}()
+		runtime.GC()
+		<-done
+	}
+}
+
+// TestABrokenKqueueIsAFault: somebody closes the library's descriptor. All
+// Watchers end with an error, and new ones work.
+func TestABrokenKqueueIsAFault(t *testing.T) {
+	require.Nil(t, sharedSet())
+	defer func(usual time.Duration) { watchInterval = usual }(watchInterval)
+	watchInterval = 50 * time.Millisecond
+	r, w := pipe(t)
+	n := mustWatch(t, r)
+	settle(t)
+	set := sharedSet()
+	require.NoError(t, unix.Close(set.mux.(*kqueueSet).fd))
+	<-n.Done()
+	<-set.exited
+	assert.ErrorContains(t, n.Err(), "the watching of descriptors broke")
+	again := mustWatch(t, r)
+	put(t, w, "x")
+	receive(t, again.C())
+}
