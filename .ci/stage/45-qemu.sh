@@ -13,14 +13,16 @@ command -v s390x-linux-gnu-gcc >/dev/null || need+=(gcc-s390x-linux-gnu libc6-de
 }
 export GOOS=linux WAKECHAN_PATIENCE=5
 # What compiles C for the host says nothing about this system: it is left to the host's own run.
-host=$(sed -nE 's/^func (Test[A-Za-z0-9]+)\(.*/\1/p' notifier/c*_test.go notifier/header_test.go | paste -sd'|')
+host=$(sed -nE 's/^func (Test[A-Za-z0-9]+)\(.*/\1/p' notifier/{cbarrier,clayout,cprogram,header}_test.go | paste -sd'|')
 suite=(go test -short -v -count=1 -timeout=5m -skip="^($host)$" ./notifier)
 for pair in arm:arm riscv64:riscv64; do
-  GOARCH=${pair%:*} CGO_ENABLED=0 .ci/tally "linux/${pair%:*} eventfd, pipe" "${suite[@]}" -exec "qemu-${pair#*:}-static"
+  export WAKECHAN_EMULATOR=qemu-${pair#*:}-static
+  GOARCH=${pair%:*} CGO_ENABLED=0 .ci/tally "linux/${pair%:*} eventfd, pipe" "${suite[@]}" -exec "$WAKECHAN_EMULATOR"
 done
 for pair in arm64:aarch64 s390x:s390x; do
+  export WAKECHAN_EMULATOR=qemu-${pair#*:}-static
   GOARCH=${pair%:*} CGO_ENABLED=1 CC=${pair#*:}-linux-gnu-gcc WAKECHAN_REQUIRE=cgo .ci/tally "linux/${pair%:*} eventfd, pipe, C threads" \
-    "${suite[@]}" -exec "qemu-${pair#*:}-static" -ldflags='-linkmode external -extldflags -static' -tags=netgo,osusergo
+    "${suite[@]}" -exec "$WAKECHAN_EMULATOR" -ldflags='-linkmode external -extldflags -static' -tags=netgo,osusergo
 done
 GOARCH=386 CGO_ENABLED=0 go vet ./...
 GOARCH=386 CGO_ENABLED=0 go test -c -o /dev/null ./notifier

@@ -17,6 +17,20 @@ const childVariable = "WAKECHAN_CHILD"
 // InChild tells whether this process is one that Child started.
 func InChild() bool { return os.Getenv(childVariable) != "" }
 
+// Again returns a command that runs this test binary with other arguments. Under
+// an emulator WAKECHAN_EMULATOR must name that: the kernel cannot run the binary.
+func Again(ctx context.Context, t testing.TB, arguments ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil || runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
+		Missing(t, "processes", "cannot run the test binary again")
+	}
+	if emulator := os.Getenv("WAKECHAN_EMULATOR"); emulator != "" {
+		return exec.CommandContext(ctx, emulator, append([]string{self}, arguments...)...)
+	}
+	return exec.CommandContext(ctx, self, arguments...)
+}
+
 // Child runs the calling test again, alone, in a new process that may break what
 // it likes. There it returns true. Here it returns false, after that process has
 // ended well; if it has not, the test fails with what that printed.
@@ -29,17 +43,13 @@ func Child(t *testing.T, environment ...string) bool {
 	if os.Getenv(childVariable) == t.Name() {
 		return true
 	}
-	self, err := os.Executable()
-	if err != nil || runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
-		Missing(t, "processes", "cannot run the test binary again")
-	}
 	arguments := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
 	if testing.Short() {
 		arguments = append(arguments, "-test.short")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 6*Patience())
 	defer cancel()
-	child := exec.CommandContext(ctx, self, arguments...)
+	child := Again(ctx, t, arguments...)
 	child.Env = append(append(os.Environ(), childVariable+"="+t.Name()), environment...)
 	out, err := child.CombinedOutput()
 	if err != nil && strings.Contains(err.Error(), "exec format error") { // ENOEXEC, which Plan 9 lacks
