@@ -98,18 +98,19 @@ func together(goroutines int, loop func(n int)) func(n int) time.Duration {
 		var began, sum atomic.Int64
 		var ended sync.WaitGroup
 		all := int64(min(goroutines, runtime.GOMAXPROCS(0)))
+		each := max(1, n*int(all)/goroutines) // a round is as long for many as for one
 		for range goroutines {
 			ended.Go(func() {
 				for began.Add(1); began.Load() < all; {
 					runtime.Gosched()
 				}
 				start := time.Now()
-				loop(n)
+				loop(each)
 				sum.Add(int64(time.Since(start)))
 			})
 		}
 		ended.Wait()
-		return time.Duration(sum.Load() / int64(goroutines))
+		return time.Duration(sum.Load() / int64(goroutines) * int64(n) / int64(each))
 	}
 }
 

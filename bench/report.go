@@ -147,6 +147,9 @@ func (b *bench) text(took time.Duration) string {
 		command += " -quick"
 		s.WriteString("**A quick run: it shows that the bench works; its numbers mean little.**\n\n")
 	}
+	if b.factor != 1 {
+		command += fmt.Sprintf(" -rounds %g", b.factor)
+	}
 	var u unix.Utsname
 	must(unix.Uname(&u))
 	fmt.Fprintf(&s, "Written by `%s` (%.0f s) on %s: %s, %d cores, GOMAXPROCS %d, %s, Linux %s.\n\n",
