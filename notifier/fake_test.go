@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 type fakeBell struct {
@@ -100,4 +101,9 @@ func fakeSet(t testing.TB) *readySet {
 
 func pollerOf(t testing.TB, s *readySet, name string) *Poller {
 	return kept(t, &Poller{set: s, backend: name, ceiling: DefaultLinger, watch: 24 * time.Hour, members: map[*Notifier]struct{}{}})
+}
+
+// wordOf returns a word of the block by its number.
+func wordOf(b *block, i uint32) *uint32 {
+	return (*uint32)(unsafe.Add(unsafe.Pointer(b), uintptr(i)*4))
 }

@@ -75,6 +75,7 @@ func ended(t *testing.T, p *Poller, why string, list []*Notifier) {
 	t.Helper()
 	for _, n := range list {
 		within(t, "Done", n.Done())
+		n.Clear() // a token from before is still good
 		for _, err := range []error{n.Err(), n.Notify(), n.Wait(t.Context())} {
 			require.ErrorContains(t, err, "the poller stopped")
 			require.ErrorContains(t, err, why)

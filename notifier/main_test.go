@@ -110,6 +110,12 @@ func (m *made) add(p *Poller) {
 	m.stacks[p] = string(debug.Stack())
 }
 
+func (m *made) remove(p *Poller) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.stacks, p)
+}
+
 // open describes those that are open.
 func (m *made) open() string {
 	m.mu.Lock()

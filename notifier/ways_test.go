@@ -136,7 +136,10 @@ func newPoller(t testing.TB, opts ...PollerOption) *Poller {
 
 func kept(t testing.TB, p *Poller) *Poller {
 	pollersMade.add(p)
-	t.Cleanup(func() { _ = p.Close() })
+	t.Cleanup(func() {
+		_ = p.Close()
+		pollersMade.remove(p)
+	})
 	return p
 }
 

@@ -15,6 +15,9 @@ func Notify(uint64) Results { panic(missing) }
 // OnThread panics: Available is false.
 func OnThread(uint64, int) Results { panic(missing) }
 
+// Once panics: Available is false.
+func Once([]uint64) Results { panic(missing) }
+
 // Thread cannot be made: Available is false.
 type Thread struct{}
 

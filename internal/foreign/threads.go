@@ -51,6 +51,16 @@ func OnThread(h uint64, times int) Results {
 	return results(&r)
 }
 
+// Once makes a thread that notifies each of the handles once, in their order, and
+// ends.
+func Once(handles []uint64) Results {
+	var r C.foreign_results
+	if err := C.foreign_once((*C.uint64_t)(unsafe.SliceData(handles)), C.uint64_t(len(handles)), &r); err != 0 {
+		panic(fmt.Sprint("foreign: no thread: ", syscall.Errno(err)))
+	}
+	return results(&r)
+}
+
 // Thread is a thread that notifies when it is told to.
 type Thread struct {
 	worker *C.foreign_worker

@@ -148,6 +148,32 @@ static int foreign_on_thread(uint64_t handle, uint64_t times, foreign_results *r
   return 0;
 }
 
+typedef struct {
+  const uint64_t *handles;
+  uint64_t count;
+  foreign_results results;
+} foreign_list_;
+
+static void foreign_run_list_(void *p) {
+  foreign_list_ *l = p;
+  uint64_t i;
+  for (i = 0; i < l->count; i++) foreign_notify(&l->results, l->handles[i]);
+}
+
+static int foreign_once(const uint64_t *handles, uint64_t count, foreign_results *results) {
+  foreign_list_ l;
+  foreign_thread t;
+  int err;
+  memset(&l, 0, sizeof l);
+  l.handles = handles;
+  l.count = count;
+  err = foreign_start(&t, foreign_run_list_, &l);
+  if (err) return err;
+  foreign_join(t);
+  *results = l.results;
+  return 0;
+}
+
 /* ---- a thread that does as it is told ---- */
 
 typedef struct {

@@ -1,0 +1,232 @@
+package notifier
+
+// Tests of one system hold only what that system alone does. This file takes
+// away what Linux gives: eventfd, descriptors, address space. Each test runs in
+// a process of its own.
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/internal/foreign"
+	"github.com/wakechan/wakechan/internal/testenv"
+)
+
+// refuse makes the kernel answer EPERM to a system call of any thread from now
+// on, as a sandbox does.
+func refuse(t *testing.T, call uint32) {
+	t.Helper()
+	const allowed, denied = 0x7fff0000, 0x00050000 | uint32(unix.EPERM) // SECCOMP_RET_…
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the call's number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: denied},
+		{Code: unix.BPF_RET | unix.BPF_K, K: allowed},
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	require.NoError(t, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	_, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&filter)))
+	runtime.KeepAlive(program)
+	if err != 0 {
+		testenv.Missing(t, "seccomp", err.Error())
+	}
+}
+
+// Where eventfd is denied the self-pipe is chosen, unasked.
+func TestEventFDIsRefused(t *testing.T) {
+	if !testenv.Child(t) {
+		return
+	}
+	// Go's own netpoller makes an eventfd with the first file that it waits for.
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	_, _ = r.Close(), w.Close()
+	refuse(t, unix.SYS_EVENTFD2)
+
+	assert.Equal(t, []string{"pipe"}, Backends(), "what works here")
+	_, err = NewPoller(WithBackend("eventfd"))
+	require.ErrorIs(t, err, unix.EPERM, "not another one than asked for")
+	p := newPoller(t)
+	assert.Equal(t, "pipe", p.Stats().Backend)
+	n, err := New()
+	require.NoError(t, err)
+	defer n.Close()
+	h := handleOf(t, n)
+	assert.Equal(t, "pipe", n.poller.Stats().Backend, "the process-wide one too")
+	for range 100 {
+		require.NoError(t, h.Notify())
+		receive(t, n)
+		if foreign.Available {
+			require.Equal(t, uint64(1), foreign.OnThread(uint64(h), 1).Arrived())
+			receive(t, n)
+		}
+	}
+}
+
+// atTheLimit checks that NewPoller and Handle give the error, and that nothing
+// of it stays, and that Go's side goes on.
+func atTheLimit(t *testing.T, n *Notifier, want error) {
+	t.Helper()
+	mapped := 0
+	if list := sets.Load(); list != nil {
+		mapped = len(*list)
+	}
+	for range 20 {
+		for _, backend := range []string{"", "eventfd", "pipe"} {
+			p, err := NewPoller(WithBackend(backend))
+			require.ErrorIs(t, err, want, backend)
+			require.Nil(t, p)
+		}
+		h, err := n.Handle()
+		require.ErrorIs(t, err, want)
+		require.Zero(t, h)
+		require.NoError(t, n.Notify())
+		require.NoError(t, n.Wait(t.Context()))
+		require.NoError(t, n.Err())
+		require.Nil(t, process.p)
+		if list := sets.Load(); list != nil {
+			require.Len(t, *list, mapped)
+		}
+	}
+}
+
+// works checks that the limit is gone and all is well.
+func works(t *testing.T, n *Notifier) {
+	t.Helper()
+	require.NoError(t, handleOf(t, n).Notify())
+	receive(t, n)
+	require.NoError(t, n.Close())
+	for _, backend := range []string{"eventfd", "pipe"} {
+		p := newPoller(t, WithBackend(backend))
+		list, handles := notifiers(t, p, 1)
+		require.NoError(t, handles[0].Notify())
+		receive(t, list[0])
+	}
+}
+
+func TestOutOfDescriptors(t *testing.T) {
+	if !testenv.Child(t) {
+		return
+	}
+	n, err := New()
+	require.NoError(t, err)
+	before := openDescriptors()
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	low := limit
+	low.Cur = uint64(slices.Max(keys(before)) + 1)
+	fill := 0
+	for fd := range int(low.Cur) {
+		if _, used := before[fd]; !used {
+			fill++
+		}
+	}
+	for range fill { // the holes
+		_, err := unix.Dup(0)
+		require.NoError(t, err)
+	}
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	atTheLimit(t, n, unix.EMFILE)
+
+	// One or two are left: enough for an eventfd, for half a pipe, or for none of
+	// the netpoller.
+	low.Cur++
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	for range 20 {
+		_, err = NewPoller(WithBackend("pipe"))
+		require.ErrorIs(t, err, unix.EMFILE)
+	}
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	after := openDescriptors()
+	assert.Len(t, after, len(before)+fill, "a descriptor was left behind")
+	works(t, n)
+}
+
+func keys[K comparable, V any](m map[K]V) (list []K) {
+	for k := range m {
+		list = append(list, k)
+	}
+	return list
+}
+
+func TestOutOfAddressSpace(t *testing.T) {
+	if testenv.Race {
+		t.Skip("the race detector needs the address space itself")
+	}
+	if !testenv.Child(t) {
+		return
+	}
+	n, err := New()
+	require.NoError(t, err)
+	before := openDescriptors()
+
+	// As much as there is now: a block does not fit. What Go's heap needs it has
+	// already, if this allocates little.
+	heap := make([]byte, 8<<20)
+	runtime.KeepAlive(heap)
+	debug.SetGCPercent(-1)
+	var stat unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_AS, &stat))
+	low := stat
+	low.Cur = 1 << 20
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &low))
+	atTheLimit(t, n, unix.ENOMEM)
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &stat))
+	debug.SetGCPercent(100)
+
+	assert.Equal(t, before, openDescriptors(), "a descriptor was left behind")
+	works(t, n)
+}
+
+// Many pollers at once, until the descriptors are used up by them.
+func TestPollersUntilThereAreNoDescriptors(t *testing.T) {
+	if !testenv.Child(t) {
+		return
+	}
+	low := unix.Rlimit{Cur: 200, Max: 200}
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &low))
+	var mu sync.Mutex
+	var all []*Poller
+	var makers sync.WaitGroup
+	for range 4 {
+		makers.Go(func() {
+			for {
+				p, err := NewPoller()
+				if err != nil {
+					assert.ErrorIs(t, err, unix.EMFILE)
+					return
+				}
+				mu.Lock()
+				all = append(all, p)
+				mu.Unlock()
+			}
+		})
+	}
+	makers.Wait()
+	require.Greater(t, len(all), 150)
+	for _, p := range all {
+		n, err := p.New()
+		require.NoError(t, err)
+		h, err := n.Handle()
+		require.NoError(t, err)
+		require.NoError(t, h.Notify())
+		require.NoError(t, n.Wait(t.Context()))
+		require.NoError(t, p.Close())
+	}
+	// Their doorbells serve the next ones.
+	for range 150 {
+		newPoller(t)
+	}
+}
