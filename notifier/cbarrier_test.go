@@ -94,7 +94,6 @@ func TestBarriersAMD64(t *testing.T) {
 			if runtime.GOARCH != "amd64" {
 				t.Skip("for x86-64")
 			}
-			linuxOnly(t)
 			functions := disassemble(t, "objdump", c[0], c[1:]...)
 			for _, name := range []string{"call_notify", "notifier_steps_"} {
 				code := functions[name]
@@ -111,7 +110,6 @@ func TestBarriersAMD64(t *testing.T) {
 		if runtime.GOARCH != "amd64" {
 			t.Skip("for x86-64")
 		}
-		linuxOnly(t)
 		functions := disassemble(t, "objdump", "gcc", broken(t, edit{`"lock; orl $0,%0"`, `""`}))
 		code := functions["call_notify"]
 		assert.Negative(t, find(code, fence), "%v", code)
@@ -135,7 +133,6 @@ func TestBarriersARM64(t *testing.T) {
 		{"clang armv8.3-a lse rcpc", "clang", []string{"--target=aarch64-linux-gnu", "-march=armv8.3-a", "-isystem", "/usr/aarch64-linux-gnu/include"}, "ldsetal"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			linuxOnly(t)
 			tool(t, "aarch64-linux-gnu-gcc") // clang takes its headers
 			var all []instruction
 			functions := disassemble(t, "aarch64-linux-gnu-objdump", c.compiler, c.flags...)
@@ -182,7 +179,6 @@ func TestBarriersARM64(t *testing.T) {
 	}
 	// In the library that the outlined ones are in, the same rules hold.
 	t.Run("libgcc", func(t *testing.T) {
-		linuxOnly(t)
 		tool(t, "aarch64-linux-gnu-gcc")
 		object := build(t, "aarch64-linux-gnu-gcc", []string{"-std=c11", "-O2", "-c", "-moutline-atomics", "-march=armv8-a"}, "barriers.c")
 		undefined := run(t, "aarch64-linux-gnu-nm", "-u", object)
@@ -204,7 +200,6 @@ func TestBarriersOther(t *testing.T) {
 		{"arm-linux-gnueabihf", "dmb", "^ish"},
 	} {
 		t.Run(c.prefix, func(t *testing.T) {
-			linuxOnly(t)
 			code := disassemble(t, c.prefix+"-objdump", c.prefix+"-gcc")["call_notify"]
 			mnemonic, operands := regexp.MustCompile("^("+c.mnemonic+")$"), regexp.MustCompile(c.operands)
 			assert.GreaterOrEqual(t, find(code, func(i instruction) bool {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package notifier
 
 // This file compiles and runs C and C++ programs that include notifier.h: every
@@ -12,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -101,13 +102,6 @@ func notShort(t testing.TB, why string) {
 	}
 }
 
-// linuxOnly skips a test whose programs ask Linux for eventfds and the like.
-func linuxOnly(t testing.TB) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the C programs are Linux's")
-	}
-}
-
 func TestHeaderIsEmbedded(t *testing.T) {
 	text, err := os.ReadFile("notifier.h")
 	require.NoError(t, err)
@@ -141,7 +135,6 @@ func TestHeaderCompiles(t *testing.T) {
 					continue
 				}
 				t.Run(c.compiler+"/"+standard+opt, func(t *testing.T) {
-					linuxOnly(t)
 					program := build(t, c.compiler, languageFlags(c.language, standard, opt), "unit_a.c", "unit_b.c")
 					assert.Equal(t, unitsSay, run(t, program))
 				})
@@ -154,7 +147,6 @@ const unitsSay = "OK COALESCED CLOSED INVALID FAILED\n"
 
 // One unit in C and the other in C++, by two compilers, in one program.
 func TestHeaderMixesLanguages(t *testing.T) {
-	linuxOnly(t)
 	for _, c := range []struct{ a, b string }{{"g++", "gcc"}, {"clang++", "gcc"}} {
 		t.Run(c.a+"_"+c.b, func(t *testing.T) {
 			a := build(t, c.a, append(languageFlags("c++", "c++17", "-O2"), "-c"), "unit_a.c")
@@ -199,7 +191,6 @@ func TestHeaderCrossCompiles(t *testing.T) {
 }
 
 func TestHeaderZig(t *testing.T) {
-	linuxOnly(t)
 	notShort(t, "zig is slow the first time")
 	tool(t, "zig")
 	program := filepath.Join(t.TempDir(), "program")
@@ -207,4 +198,9 @@ func TestHeaderZig(t *testing.T) {
 		[]string{"testdata/c/unit_a.c", "testdata/c/unit_b.c"})
 	run(t, "zig", args...)
 	assert.Equal(t, unitsSay, run(t, program))
+
+	// It has the headers of macOS too, for the kqueue.
+	for _, target := range []string{"x86_64-macos", "aarch64-macos"} {
+		run(t, "zig", append(args, "-target", target)...)
+	}
 }
