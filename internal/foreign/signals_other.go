@@ -7,6 +7,9 @@ package foreign
 // SignalsAvailable tells whether this build has signal handlers and fork.
 const SignalsAvailable = false
 
+// Signal is none: SignalsAvailable is false.
+const Signal = 0
+
 // Handle panics: SignalsAvailable is false.
 func Handle(uint64) func() Results { panic("foreign: no signals") }
 
