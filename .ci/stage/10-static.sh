@@ -36,8 +36,9 @@ bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 GOBIN=$bin go install "$staticcheck"
 "$bin/staticcheck" ./...
+# What is shared is unused where a system lacks its user, or has twins that only panic.
 for target in windows/amd64 darwin/arm64 freebsd/amd64 wasip1/wasm; do
-  GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 "$bin/staticcheck" ./... || fail "staticcheck fails for $target"
+  GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 "$bin/staticcheck" -checks inherit,-U1000,-SA4006 ./... || fail "staticcheck fails for $target"
 done
 echo "staticcheck: clean (${staticcheck##*@})"
 
