@@ -1,7 +1,7 @@
 // Package chanadapter turns other people's event sources into channels: a
-// descriptor that somebody else owns, an eventfd that the kernel signals, the end
-// of a process, a timer that counts while the machine sleeps. The goroutine just
-// selects, as on a notifier.Notifier:
+// descriptor or Windows handle that somebody else owns, an eventfd that the kernel
+// signals, the end of a process, a timer that counts while the machine sleeps. The
+// goroutine just selects, as on a notifier.Notifier:
 //
 //	w, err := chanadapter.Watch(fd)   // ZMQ_FD, pidfd, inotify, a library's socket, …
 //	defer w.Close()
@@ -26,17 +26,16 @@
 //
 // # Who owns what
 //
-// Watch never reads, writes, closes or changes the flags of the descriptor, and
-// does not duplicate it. Once Close has returned the library does not touch it
+// Watch never reads, writes, closes or changes the flags of the descriptor. Once Close has returned the library does not touch it
 // any more, so that its owner can close it right after. Close first, then the
 // owner: an owner that closes it earlier does no harm, but the kernel does not
 // tell, and what had been watched falls silent.
 //
 // # Cost
 //
-// All watches share one goroutine and one epoll set or kqueue, made by the first
-// Watch and gone after the last Close. A watch has no descriptor, goroutine or
-// thread of its own. On Linux the goroutine itself is parked in the runtime's
+// All watches share one goroutine and one epoll set, kqueue or completion port,
+// made by the first Watch and gone after the last Close. A watch has no
+// descriptor, goroutine or thread of its own. On Linux the goroutine itself is parked in the runtime's
 // network poller and blocks no thread either.
 //
 // # Systems
@@ -45,9 +44,17 @@
 //   - macOS, FreeBSD, DragonFly, NetBSD, OpenBSD: anything that kqueue takes.
 //     The goroutine blocks one thread, for all watches. With Level and both
 //     directions each direction has a token of its own.
+//   - Windows: waitable handles (events, processes, semaphores, timers), any
+//     number of them, with SYNCHRONIZE access. The goroutine blocks one thread.
+//     A wait takes away the signal of an auto-reset event or a semaphore: each
+//     is a token, and is gone for others who wait. Whatever stays signalled (a
+//     manual-reset event, a process, any timer) gives one token and is then
+//     watched again after Rearm, as with Level. A watch has a duplicate of the
+//     handle, so the object lives at least until Close.
 //   - Elsewhere Watch returns an error that matches errors.ErrUnsupported.
 //
-// EventFD, Process and Timer are for Linux, where they come from.
+// EventFD and Timer are for Linux, where they come from, Process for Linux and
+// Windows.
 //
 // # testing/synctest
 //

@@ -10,8 +10,8 @@ import (
 )
 
 // Process returns a Watcher that gets one token when process pid has ended. It
-// need not be a child. It has a descriptor of its own, and Close closes
-// that.
+// need not be a child. It has a descriptor (on Windows a handle) of its own, and
+// Close closes that.
 //
 // It does not reap: a child's exit status is there for os.Process.Wait or the
 // like, which does not block once the token came. On Linux a process that has
@@ -19,7 +19,7 @@ import (
 //
 // The error says so if there is no such process, or if pid is a thread of one. It
 // matches errors.ErrUnsupported where the system has no such thing: Linux before
-// 5.3, and anything else.
+// 5.3, and anything but Linux and Windows.
 func Process(pid int) (*Watcher, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	switch err {

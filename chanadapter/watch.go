@@ -80,7 +80,8 @@ func Writable() Option { return func(i *interest) { i.events |= EventWrite } }
 // elsewhere Watch returns an error that matches errors.ErrUnsupported.
 func Priority() Option { return func(i *interest) { i.events |= EventPriority } }
 
-// Watcher turns the readiness of a descriptor into tokens in a channel. Make one with Watch; the zero Watcher is closed.
+// Watcher turns the readiness of a descriptor, or the signal of a Windows handle,
+// into tokens in a channel. Make one with Watch; the zero Watcher is closed.
 type Watcher struct {
 	n   *notifier.Notifier
 	set *watchSet
@@ -104,6 +105,9 @@ var errBubble = errors.New("chanadapter: no Watch inside a testing/synctest bubb
 
 // Watch begins to watch fd, which stays its owner's: see the package's notes on
 // who owns what. If it is ready by now there is a token at once.
+//
+// On Windows fd is a waitable handle, for which there is no other direction than
+// Readable.
 //
 // A Watcher lives until Close.
 //

@@ -18,7 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const errBadDescriptor = unix.EBADF
+const (
+	errBadDescriptor = unix.EBADF
+	thing            = "descriptor"
+)
 
 type kqueueSet struct {
 	fd     int
@@ -134,6 +137,9 @@ func (s *kqueueSet) remove(fd uintptr, key uintptr) {
 		_ = s.change(int(fd), key, f.filter, unix.EV_DELETE)
 	}
 }
+
+// abandon has nothing to free.
+func (s *kqueueSet) abandon(uintptr) {}
 
 func (s *kqueueSet) change(fd int, key uintptr, filter, flags int) error {
 	e := newEvents(1)

@@ -17,7 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const errBadDescriptor = unix.EBADF
+const (
+	errBadDescriptor = unix.EBADF
+	thing            = "descriptor"
+)
 
 type epollSet struct {
 	fd   int
@@ -99,6 +102,9 @@ func (s *epollSet) modify(fd uintptr, key uintptr, i interest) error {
 func (s *epollSet) remove(fd uintptr, _ uintptr) {
 	_ = unix.EpollCtl(s.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
 }
+
+// abandon has nothing to free.
+func (s *epollSet) abandon(uintptr) {}
 
 func (s *epollSet) control(op int, fd uintptr, key uintptr, i interest) error {
 	var e unix.EpollEvent

@@ -1,4 +1,4 @@
-//go:build !linux && !darwin && !dragonfly && !freebsd && !netbsd && !openbsd
+//go:build !linux && !darwin && !dragonfly && !freebsd && !netbsd && !openbsd && !windows
 
 package chanadapter
 
@@ -10,7 +10,10 @@ import (
 	"os"
 )
 
-const errBadDescriptor = errString("bad descriptor")
+const (
+	errBadDescriptor = errString("bad descriptor")
+	thing            = "descriptor"
+)
 
 type errString string
 

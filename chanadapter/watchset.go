@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// multiplexer is what a system offers to wait for many descriptors at once.
-// Every watch_*.go meets it.
+// multiplexer is what a system offers to wait for many descriptors (on Windows
+// handles) at once. Every watch_*.go meets it.
 //
 // A registration is of a number and the file that the number named at that time,
 // as in epoll(7): a number that was closed and used again is another one. add,
@@ -31,6 +31,10 @@ type multiplexer interface {
 	// remove ends the registration of fd, if it is there. Afterwards nothing
 	// touches the descriptor; the key may still be found for a while.
 	remove(fd uintptr, key uintptr)
+
+	// abandon frees what add kept for the key, if anything. It is called in place
+	// of remove when the number is another registration's by now.
+	abandon(key uintptr)
 
 	// wait calls found for what becomes ready. It returns nil after shut, and
 	// an error when it cannot go on. It looks after its own descriptor at least
@@ -173,7 +177,7 @@ func (s *watchSet) add(w *Watcher) error {
 	}
 	if err != nil {
 		delete(s.byKey, w.key)
-		return fmt.Errorf("chanadapter: cannot watch descriptor %d: %w", int(w.fd), err)
+		return fmt.Errorf("chanadapter: cannot watch %s %d: %w", thing, int(w.fd), err)
 	}
 	if before != nil {
 		// The system took the number as new, so it names another file now.
@@ -185,8 +189,9 @@ func (s *watchSet) add(w *Watcher) error {
 
 // lose ends w because its descriptor's number is another file's. s.mu is held.
 func (s *watchSet) lose(w *Watcher) error {
-	err := fmt.Errorf("chanadapter: descriptor %d is not watched any more: %w", int(w.fd), errGone)
+	err := fmt.Errorf("chanadapter: %s %d is not watched any more: %w", thing, int(w.fd), errGone)
 	s.forget(w)
+	s.mux.abandon(w.key)
 	w.end(err)
 	return err
 }
@@ -222,7 +227,7 @@ func (s *watchSet) rearm(w *Watcher) error {
 		return s.lose(w)
 	}
 	if err != nil {
-		return fmt.Errorf("chanadapter: cannot rearm descriptor %d: %w", int(w.fd), err)
+		return fmt.Errorf("chanadapter: cannot rearm %s %d: %w", thing, int(w.fd), err)
 	}
 	return nil
 }
@@ -231,7 +236,7 @@ func (s *watchSet) rearm(w *Watcher) error {
 func (s *watchSet) run() {
 	defer close(s.exited)
 	if err := s.mux.wait(s.found); err != nil {
-		s.fail(fmt.Errorf("chanadapter: the watching of descriptors broke: %w", err))
+		s.fail(fmt.Errorf("chanadapter: the watching of %ss broke: %w", thing, err))
 	}
 }
 

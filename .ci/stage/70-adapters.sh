@@ -42,6 +42,13 @@ for target in darwin/arm64 freebsd/amd64 dragonfly/amd64 netbsd/amd64 openbsd/am
   GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go test -c -o /dev/null ./chanadapter
   echo "$target: compiled and linked"
 done
+# Windows, under Wine.
+command -v wine >/dev/null && command -v x86_64-w64-mingw32-gcc >/dev/null || {
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wine gcc-mingw-w64-x86-64 >/dev/null
+}
+GOOS=windows CGO_ENABLED=0 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on windows/amd64" \
+  go test -short -v -count=1 -timeout=5m -exec "$PWD/scripts/wine-exec" ./chanadapter
 # Big-endian, and 32 bits, under emulation.
 command -v qemu-s390x-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null; }
 for arch in s390x arm; do
