@@ -135,6 +135,9 @@ func TestForeignBackend(t *testing.T) {
 }
 
 func TestBackendsLeaveNoDescriptors(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("what Wine has in /proc/self/fd is its own: TestBackendsLeaveNoHandles")
+	}
 	count := func() int {
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil {

@@ -15,6 +15,11 @@ type fakeBell struct {
 	rung  chan struct{}
 	rings atomic.Int64 // that did not fail
 
+	// put counts what went into rung, taken what the poller had taken out when it
+	// last fell asleep: as long as they are equal, it sleeps.
+	put, taken atomic.Int64
+	got        int64 // the poller's
+
 	ringing atomic.Pointer[error] // what ring returns
 	checked atomic.Pointer[error] // what check returns, and wait after a ring
 }
@@ -30,6 +35,7 @@ func (b *fakeBell) ring() error {
 	b.rings.Add(1)
 	select {
 	case b.rung <- struct{}{}:
+		b.put.Add(1)
 	default:
 	}
 	return nil
@@ -39,8 +45,10 @@ func (b *fakeBell) wait(look func() bool, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for !look() {
+		b.taken.Store(b.got)
 		select {
 		case <-b.rung:
+			b.got++
 		case <-timer.C:
 			return errWatch
 		}
@@ -78,7 +86,10 @@ func fakePoller(t testing.TB) (*Poller, *fakeBell) {
 	bell.rings.Store(0)
 	bell.ringing.Store(nil)
 	bell.checked.Store(nil)
-	return pollerOf(t, s, "fake"), bell
+	p := pollerOf(t, s, "fake")
+	// A test that ends early must be able to close it.
+	t.Cleanup(func() { bell.ringing.Store(nil) })
+	return p, bell
 }
 
 // freshPoller is one whose ready set nobody has used, nor will: tests may do
@@ -90,7 +101,9 @@ func freshPoller(t testing.TB) *Poller {
 
 func fakeSet(t testing.TB) *readySet {
 	t.Helper()
-	s, err := newReadySet(&fakeBell{rung: make(chan struct{}, 1)}, kindLoop, 0)
+	bell := &fakeBell{rung: make(chan struct{}, 1)}
+	bell.taken.Store(-1) // it has not slept yet
+	s, err := newReadySet(bell, kindLoop, 0)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("this system has no memory for a ready set")
 	} else if err != nil {

@@ -281,7 +281,7 @@ func TestGettingUp(t *testing.T) {
 	settle(t, p)
 	n[0].mu.Lock()
 	take(steps(p.set, h[0].index())[:4])
-	bell.rung <- struct{}{} // by one that dies before it puts the light out
+	require.NoError(t, bell.ring()) // by one that dies before it puts the light out
 	wait(t, "the poller to be up", func() bool { return atomic.LoadUint32(&p.set.asleep)&1 == 0 })
 	rings := bell.rings.Load()
 	require.NoError(t, h[0].Notify())

@@ -145,11 +145,14 @@ func kept(t testing.TB, p *Poller) *Poller {
 
 // settle returns when p is in bed with nothing to do. Nobody notifies meanwhile,
 // and p has a handle and makes no rounds: then an empty root under an odd asleep
-// is what p itself sees before it sleeps.
+// is what p itself sees before it sleeps. Only with a fake doorbell can it be told
+// that p has looked already, and will not get up by itself for what comes next.
 func settle(t testing.TB, p *Poller) {
 	t.Helper()
+	bell, fake := p.set.bell.(*fakeBell)
 	wait(t, "the poller to go to bed", func() bool {
-		return atomic.LoadUint32(&p.set.asleep)&1 == 1 && atomic.LoadUint32(&p.set.root) == 0
+		return atomic.LoadUint32(&p.set.asleep)&1 == 1 && atomic.LoadUint32(&p.set.root) == 0 &&
+			(!fake || bell.taken.Load() == bell.put.Load())
 	})
 }
 
