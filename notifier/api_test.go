@@ -245,14 +245,15 @@ func TestRedundantNotifyDoesNotRing(t *testing.T) {
 	h := handleOf(t, n)
 	settle(t, p)
 
-	// While its notifier's lock is held the poller cannot go to bed again.
+	// While its notifier's lock is held the poller cannot go to bed again. One ring
+	// gets it up, and one more may come while it arms for its look.
 	n.mu.Lock()
 	for range 1000 {
 		require.NoError(t, h.Notify())
 	}
 	rings := bell.rings.Load()
 	n.mu.Unlock()
-	assert.EqualValues(t, 1, rings)
+	assert.Contains(t, []int64{1, 2}, rings)
 	receive(t, n)
 }
 
