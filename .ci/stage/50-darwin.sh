@@ -16,7 +16,7 @@ if [[ -d $loader ]]; then
   make -s -C "$built" machrun
   for backend in kqueue pipe; do
     GOOS=darwin GOARCH=amd64 NOTIFIER_BACKEND=$backend .ci/tally "darwin/amd64 $backend" \
-      go test -v -count=1 -timeout=3m -exec "$built/machrun" ./notifier
+      go test -v -count=1 -timeout=10m -exec "$built/machrun" ./notifier
   done
 else
   echo "platform darwin/amd64: not run, there is no loader here"

@@ -7,7 +7,7 @@ command -v node >/dev/null || {
   apt-get install -y -qq --no-install-recommends nodejs >/dev/null
 }
 export WAKECHAN_PATIENCE=3
-suite=(go test -short -v -count=1 -timeout=3m -exec "$PWD/scripts/wasi-exec" ./notifier)
+suite=(go test -short -v -count=1 -timeout=10m -exec "$PWD/scripts/wasi-exec" ./notifier)
 GOOS=wasip1 GOARCH=wasm WASI_HOST=wazero .ci/tally "wasip1/wasm loop, wazero" "${suite[@]}"
 GOOS=wasip1 GOARCH=wasm WASI_HOST=node .ci/tally "wasip1/wasm loop, Node" "${suite[@]}"
 go vet -C examples/wasmhost ./...

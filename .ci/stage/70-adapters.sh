@@ -17,13 +17,13 @@ E2E_TABLE=$(mktemp)
 trap 'rm -f "$E2E_TABLE"' EXIT
 export E2E_TABLE WAKECHAN_REQUIRE="${WAKECHAN_REQUIRE:+$WAKECHAN_REQUIRE,}c,true,zmq"
 go vet -tags e2e ./chanadapter/e2e/...
-go test -p 1 -count=1 -tags e2e ./chanadapter/e2e/...
+.ci/tally "adapters: libzmq, librdkafka, libuv, io_uring" go test -v -p 1 -count=1 -tags e2e ./chanadapter/e2e/...
 cat "$E2E_TABLE"
-go test -count=1 ./examples/pidfd ./examples/iouring ./examples/zmq
+.ci/tally "examples of adapters" go test -v -count=1 ./examples/pidfd ./examples/iouring ./examples/zmq
 # With the race detector, shorter.
-E2E_TABLE='' go test -p 1 -count=1 -short -race -tags e2e ./chanadapter/e2e/...
+E2E_TABLE='' .ci/tally "adapters, -race" go test -v -p 1 -count=1 -short -race -tags e2e ./chanadapter/e2e/...
 # This machine is ours: its clock may be set, if it lets us.
-WAKECHAN_SET_CLOCK=1 go test -count=1 -run TestTimerTellsOfASetClock ./chanadapter
+WAKECHAN_SET_CLOCK=1 .ci/tally "a set clock" go test -v -count=1 -run TestTimerTellsOfASetClock ./chanadapter
 
 # kqueue, on darwin under the loader (not on a Mac); what cannot be run is compiled and linked.
 loader=${MACHRUN:-../shared/tools/machrun}
@@ -34,7 +34,7 @@ if [[ -d $loader ]]; then
   cp "$loader"/*.[ch] "$loader"/Makefile "$built"
   make -s -C "$built" machrun
   GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 .ci/tally "chanadapter on darwin/amd64" \
-    go test -v -count=1 -timeout=3m -exec "$built/machrun" ./chanadapter
+    go test -v -count=1 -timeout=10m -exec "$built/machrun" ./chanadapter
 else
   echo "platform chanadapter on darwin/amd64: not run, there is no loader here"
 fi
@@ -48,10 +48,10 @@ command -v wine >/dev/null && command -v x86_64-w64-mingw32-gcc >/dev/null || {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wine gcc-mingw-w64-x86-64 >/dev/null
 }
 GOOS=windows CGO_ENABLED=0 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on windows/amd64" \
-  go test -short -v -count=1 -timeout=5m -exec "$PWD/scripts/wine-exec" ./chanadapter
+  go test -short -v -count=1 -timeout=10m -exec "$PWD/scripts/wine-exec" ./chanadapter
 # Big-endian, and 32 bits, under emulation.
 command -v qemu-s390x-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null; }
 for arch in s390x arm; do
   GOARCH=$arch CGO_ENABLED=0 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on linux/$arch" \
-    go test -short -v -count=1 -timeout=5m -exec "qemu-$arch-static" ./chanadapter
+    go test -short -v -count=1 -timeout=10m -exec "qemu-$arch-static" ./chanadapter
 done
