@@ -5,6 +5,8 @@ package notifier
 
 import (
 	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/windows"
 
+	"github.com/wakechan/wakechan/internal/foreign"
 	"github.com/wakechan/wakechan/internal/testenv"
 )
 
@@ -89,6 +92,35 @@ func TestIOCPClosedBehindItsBack(t *testing.T) {
 	case <-time.After(testenv.Patience()):
 		t.Fatal("nobody noticed")
 	}
+}
+
+// A post that fails is reported to the C thread that made it, and the poller stays
+// marked as asleep: the next call posts again, though its bit is set already.
+func TestForeignPostFails(t *testing.T) {
+	if !foreign.Available {
+		testenv.Missing(t, "cgo", "built without")
+	}
+	p := newPoller(t)
+	n, err := p.New()
+	require.NoError(t, err)
+	defer n.Close()
+	h := uint64(handleOf(t, n))
+	settle(t, p)
+
+	port := atomic.SwapUint32(&p.set.block.descriptor, 0x7ffffffc) // no handle
+	for range 3 {
+		r := foreign.OnThread(h, 1)
+		require.Equal(t, uint64(1), r.Failed)
+		require.Equal(t, syscall.Errno(9), r.Err, "EBADF as Microsoft's C library has it")
+	}
+	require.Equal(t, uint32(1), atomic.LoadUint32(&p.set.asleep)&1)
+	require.Empty(t, n.C())
+
+	atomic.StoreUint32(&p.set.block.descriptor, port)
+	r := foreign.OnThread(h, 1)
+	require.Equal(t, uint64(1), r.Coalesced)
+	require.Zero(t, r.Changed)
+	receive(t, n)
 }
 
 var getHandleInformation = windows.NewLazySystemDLL("kernel32.dll").NewProc("GetHandleInformation")
