@@ -5,7 +5,8 @@ package notifier
 // This file takes compiled code apart and looks for the barriers that the
 // protocol's argument needs. Emulators cannot show a missing one, since they
 // have the host's memory order, and x86 hides all but one. The argument, for
-// arm64, the weakest of the common ones ("Arm ARM" is DDI 0487, section B2.3):
+// arm64, the weakest of the common ones (Arm's DDI 0487, section B2.3), is this;
+// cmemory_test.go proves it by trying every execution:
 //
 //  1. The full fence before the look at the bit, in C and in Go, and the one
 //     after clearing it. In C it is DMB ISH, a full barrier. In Go it is a

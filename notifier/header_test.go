@@ -145,6 +145,17 @@ func TestHeaderCompiles(t *testing.T) {
 
 const unitsSay = "OK COALESCED CLOSED INVALID FAILED\n"
 
+// Whoever includes the header and uses nothing of it gets no warning either.
+func TestHeaderUnused(t *testing.T) {
+	for _, c := range []struct{ compiler, language, standard string }{
+		{"gcc", "c", "c11"}, {"clang", "c", "c11"}, {"g++", "c++", "c++17"}, {"clang++", "c++", "c++17"},
+	} {
+		t.Run(c.compiler, func(t *testing.T) {
+			build(t, c.compiler, append(languageFlags(c.language, c.standard, "-O2"), "-c"), "unused.c")
+		})
+	}
+}
+
 // One unit in C and the other in C++, by two compilers, in one program.
 func TestHeaderMixesLanguages(t *testing.T) {
 	for _, c := range []struct{ a, b string }{{"g++", "gcc"}, {"clang++", "gcc"}} {

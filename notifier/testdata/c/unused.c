@@ -1,0 +1,2 @@
+/* Includes the header and uses nothing of it. */
+#include "notifier.h"
