@@ -247,12 +247,13 @@ func TestRedundantNotifyDoesNotRing(t *testing.T) {
 
 	// While its notifier's lock is held the poller cannot go to bed again. One ring
 	// gets it up, and one more may come while it arms for its look.
-	n.mu.Lock()
+	release := locked(n)
+	defer release()
 	for range 1000 {
 		require.NoError(t, h.Notify())
 	}
 	rings := bell.rings.Load()
-	n.mu.Unlock()
+	release()
 	assert.Contains(t, []int64{1, 2}, rings)
 	receive(t, n)
 }

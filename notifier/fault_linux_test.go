@@ -215,13 +215,14 @@ func TestDoorbellIsFull(t *testing.T) {
 
 		// And with nobody there to read: its poller is held up.
 		settle(t, p)
-		list[0].mu.Lock()
+		release := locked(list[0])
+		defer release()
 		require.NoError(t, notify(handles[0]))
 		fill[p.backend](t, int(p.set.bell.descriptor()))
 		require.NoError(t, p.set.bell.ring())
 		atomic.StoreUint32(&p.set.asleep, 1)
 		require.NoError(t, notify(handles[1]), "full, but a ring is under way")
-		list[0].mu.Unlock()
+		release()
 		receive(t, list[0])
 		receive(t, list[1])
 	})

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,24 +49,27 @@ var takers = map[string]func(ctx context.Context, n *Notifier) bool{
 }
 
 func TestRelaxedPublish(t *testing.T) {
+	first := append(Backends(), "fake")[0]
 	for taker, take := range takers {
 		t.Run(taker, func(t *testing.T) {
 			stormy(t, func(t *testing.T, p *Poller, name string) {
+				most := 1_000_000 // until the time is up
+				if taker == "C" || runtime.GOMAXPROCS(0) == 1 {
+					most = 2000 // a token takes too long to come to be a test of this
+				} else if name != "thread" && p.backend != first {
+					most = 2000 // the doorbell matters little
+				}
 				if name == "thread" {
 					for _, release := range []bool{false, true} {
-						if release && p.backend != Backends()[0] {
+						if release && p.backend != first {
 							continue // one backend will do for a plain store
 						}
 						t.Run(fmt.Sprintf("release=%v", release), func(t *testing.T) {
-							most := 1_000_000 // until the time is up
-							if taker == "C" {
-								most = 2000 // a token takes too long to come to be a test of this
-							}
 							litmusOfThreads(t, p, take, most, release)
 						})
 					}
 				} else {
-					litmusOfGoroutines(t, p, take, name)
+					litmusOfGoroutines(t, p, take, most, name)
 				}
 			})
 		})
@@ -114,44 +118,56 @@ func litmusOfThreads(t *testing.T, p *Poller, take func(context.Context, *Notifi
 	require.EqualValues(t, threads*played, results.Arrived())
 }
 
-func litmusOfGoroutines(t *testing.T, p *Poller, take func(context.Context, *Notifier) bool, name string) {
+// litmusOfGoroutines publishes with plain stores, as ordinary Go code does: a
+// store of sync/atomic would be a fence of its own on x86. They are to memory
+// outside of Go's heap, so that the race detector lets the receiver look before
+// it was woken for them.
+func litmusOfGoroutines(t *testing.T, p *Poller, take func(context.Context, *Notifier) bool, most int, name string) {
 	list, _ := notifiers(t, p, 1)
 	notify := list[0].Notify
 	if name == "handle" {
 		notify = list[0].handle.Notify
 	}
-	const goroutines = 2
-	var gate atomic.Uint64
-	var cells [goroutines]struct {
-		value atomic.Uint64
-		_     [15]uint64
+	const goroutines, noise = 2, 4
+	scratch, _ := fakePoller(t) // nobody else uses its leaf words, or scans them
+	cell := func(i int) *uint32 { return &scratch.set.leaf[i*64] }
+	for i := range goroutines + noise {
+		*cell(i) = 0
 	}
-	stop := ^uint64(0)
-	done := make(chan struct{}, goroutines)
-	for i := range cells {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for round := uint64(1); ; round++ {
+	defer func() {
+		for i := range goroutines + noise {
+			*cell(i) = 0
+		}
+	}()
+	var gate atomic.Uint32
+	const stop = ^uint32(0)
+	var all sync.WaitGroup
+	for i := range goroutines {
+		own := cell(i)
+		all.Go(func() {
+			for round := uint32(1); ; round++ {
 				for spins := 1; gate.Load() < round; spins++ {
-					if spins%64 == 0 {
+					if spins%1024 == 0 {
 						runtime.Gosched()
 					}
 				}
 				if gate.Load() == stop {
 					return
 				}
-				cells[i].value.Store(round)
+				// Fill the store buffer with lines that the other wants too.
+				for i := range noise {
+					*cell(goroutines + i) = round
+				}
+				*own = round
 				if err := notify(); err != nil {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 	}
-	defer func() {
-		gate.Store(stop)
-		for range cells {
-			<-done
-		}
-	}()
-	playRounds(t, list[0], take, 2000, goroutines, func(round int) { gate.Store(uint64(round)) }, func(i int) uint64 { return cells[i].value.Load() })
+	defer all.Wait()
+	defer gate.Store(stop)
+	playRounds(t, list[0], take, most, goroutines,
+		func(round int) { gate.Store(uint32(round)) },
+		func(i int) uint64 { return uint64(atomic.LoadUint32(cell(i))) })
 }

@@ -279,14 +279,15 @@ func TestGettingUp(t *testing.T) {
 	p, bell := fakePoller(t)
 	n, h := notifiers(t, p, 1)
 	settle(t, p)
-	n[0].mu.Lock()
+	release := locked(n[0])
+	defer release()
 	take(steps(p.set, h[0].index())[:4])
 	require.NoError(t, bell.ring()) // by one that dies before it puts the light out
 	wait(t, "the poller to be up", func() bool { return atomic.LoadUint32(&p.set.asleep)&1 == 0 })
 	rings := bell.rings.Load()
 	require.NoError(t, h[0].Notify())
 	assert.Equal(t, rings, bell.rings.Load())
-	n[0].mu.Unlock()
+	release()
 	receive(t, n[0])
 }
 

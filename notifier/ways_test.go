@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -240,4 +241,11 @@ func patient(t testing.TB, what string, f func()) {
 		f()
 	}()
 	within(t, what, done)
+}
+
+// locked holds n's lock, and so the poller that would deliver to it, until the
+// function returned is called for the first time.
+func locked(n *Notifier) (release func()) {
+	n.mu.Lock()
+	return sync.OnceFunc(n.mu.Unlock)
 }
