@@ -1,11 +1,10 @@
 package notifier_test
 
-// This file lets C threads be cancelled in the middle of notifier_notify, or
-// jumped out of it, against Go's poller. testdata/c/step.c does that at every
+// This file lets C threads be cancelled or terminated in the middle of
+// notifier_notify, or jumped out of it, against Go's poller. testdata/c/step.c does that at every
 // instruction, against one in C.
 
 import (
-	"runtime"
 	"testing"
 	"time"
 
@@ -18,9 +17,6 @@ import (
 )
 
 func TestThreadsWreckedInNotify(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("threads are cancelled by pthread_cancel, which is POSIX")
-	}
 	if !cabi.Available || !foreign.Available {
 		testenv.Missing(t, "cgo", "C threads")
 	}
@@ -29,7 +25,7 @@ func TestThreadsWreckedInNotify(t *testing.T) {
 		rounds = 100
 	}
 	for _, backend := range notifier.Backends() {
-		for name, wreck := range map[string]func([]uint64, int) uint64{"cancelled": cabi.Cancel, "jumped out": cabi.JumpOut} {
+		for name, wreck := range cabi.Ways {
 			t.Run(backend+"/"+name, func(t *testing.T) {
 				p, err := notifier.NewPoller(notifier.WithBackend(backend), notifier.WithLinger(0))
 				require.NoError(t, err)

@@ -89,7 +89,7 @@ static void foreign_join(foreign_thread t) {
 
 typedef struct {
   uint64_t ok, coalesced, closed, invalid, failed;
-  uint64_t changed; /* times that errno was not as before, though the call had not failed */
+  uint64_t changed; /* times that errno, or GetLastError, was not as before, though the call had not failed */
   int64_t error;    /* errno of the last that failed */
 } foreign_results;
 
@@ -97,6 +97,9 @@ static void foreign_notify(foreign_results *r, uint64_t h) {
   const int before = 12345;
   int code;
   errno = before;
+#ifdef _WIN32
+  SetLastError(before);
+#endif
   code = notifier_notify(h);
   switch (code) {
   case NOTIFIER_OK: r->ok++; break;
@@ -108,6 +111,9 @@ static void foreign_notify(foreign_results *r, uint64_t h) {
     r->error = errno;
     return;
   }
+#ifdef _WIN32
+  if (GetLastError() != before) r->changed++;
+#endif
   if (errno != before) r->changed++;
 }
 

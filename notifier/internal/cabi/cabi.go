@@ -1,7 +1,8 @@
 //go:build cgo && linux
 
 // Package cabi has C threads that do not come back from notifier_notify: they
-// are cancelled in it, or a signal handler jumps out of it. It is for tests.
+// are cancelled or terminated in it, or a signal handler jumps out of it. It is
+// for tests.
 package cabi
 
 // It imports notifier so that the go command compiles it anew when notifier.h,
@@ -22,14 +23,15 @@ import (
 // Available tells whether this build has C threads.
 const Available = true
 
-// Cancel starts a thread that notifies the handles over and over, lets it be
-// cancelled asynchronously at a random moment, and does so again, rounds times.
-// It returns how often the threads notified to the end.
-func Cancel(handles []uint64, rounds int) uint64 { return wreck(handles, rounds, 0) }
-
-// JumpOut starts one such thread and interrupts it rounds times with a signal
-// whose handler jumps out of notifier_notify.
-func JumpOut(handles []uint64, rounds int) uint64 { return wreck(handles, rounds, 1) }
+// Ways are the ways to end notifier_notify before it returns. Each starts threads
+// that notify the handles over and over, ends rounds of their calls at random
+// moments, and returns how often they notified to the end.
+var Ways = map[string]func(handles []uint64, rounds int) uint64{
+	// Threads that are cancelled asynchronously.
+	"cancelled": func(handles []uint64, rounds int) uint64 { return wreck(handles, rounds, 0) },
+	// A thread that a signal interrupts, whose handler jumps out.
+	"jumped out": func(handles []uint64, rounds int) uint64 { return wreck(handles, rounds, 1) },
+}
 
 func wreck(handles []uint64, rounds int, jump C.int) uint64 {
 	list := make([]C.uint64_t, len(handles))

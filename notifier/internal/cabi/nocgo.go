@@ -1,4 +1,4 @@
-//go:build !cgo || !linux
+//go:build !cgo || !(linux || windows)
 
 // Package cabi has nothing in this build, which is without C or its threads.
 package cabi
@@ -6,8 +6,5 @@ package cabi
 // Available tells whether this build has C threads.
 const Available = false
 
-// Cancel panics: Available is false.
-func Cancel([]uint64, int) uint64 { panic("cabi: built without cgo") }
-
-// JumpOut panics: Available is false.
-func JumpOut([]uint64, int) uint64 { panic("cabi: built without cgo") }
+// Ways is empty: Available is false.
+var Ways map[string]func(handles []uint64, rounds int) uint64
