@@ -59,6 +59,18 @@
 // Closing the library's descriptors behind its back is noticed within about a
 // second, and is a fault.
 //
+// # Platforms
+//
+// Linux, Windows, macOS, the BSDs and other unixes have a doorbell for foreign
+// threads. On WASI, which has no threads, the host takes the part of foreign code:
+// see package wasmexport. Elsewhere (Plan 9, JavaScript) everything works between
+// goroutines, and Handle gives errors.ErrUnsupported.
+//
+// Backends lists the doorbells that work here. The environment variable
+// NOTIFIER_BACKEND names another default, for a support case.
+// docs/platforms.md says what each system promises and cannot do, and what was
+// run.
+//
 // # testing/synctest
 //
 // New, C, Notify, Wait, Wakes, Clear and Close work inside a bubble, and waiting
