@@ -29,6 +29,7 @@ const (
 	wayEventFD        = way(C.WAY_EVENTFD)
 	wayPipe           = way(C.WAY_PIPE)
 	wayFutex          = way(C.WAY_FUTEX)
+	waySpin           = way(C.WAY_SPIN)
 	wayNothing        = way(C.WAY_NOTHING)
 )
 

@@ -33,7 +33,7 @@ enum {
   WAY_CALLBACK_HANDLE, /* the same through runtime/cgo's Handle */
   WAY_EVENTFD,         /* write 8 bytes to descriptor target */
   WAY_PIPE,            /* write 1 byte to descriptor target */
-  WAY_FUTEX,           /* add 1 to *target, FUTEX_WAKE */
+  WAY_FUTEX, WAY_SPIN,           /* add 1 to *target, FUTEX_WAKE */
   WAY_NOTHING,         /* the cost of the loop */
   WAYS
 };
@@ -80,6 +80,7 @@ static inline __attribute__((always_inline)) void wake(int way, uint64_t target)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     break;
   }
+  case WAY_SPIN: atomic_fetch_add((_Atomic uint32_t *)(uintptr_t)target, 1); break;
   }
 }
 
@@ -92,6 +93,7 @@ static inline __attribute__((always_inline)) void wake(int way, uint64_t target)
   case WAY_EVENTFD: MACRO(WAY_EVENTFD); break;                                                                         \
   case WAY_PIPE: MACRO(WAY_PIPE); break;                                                                               \
   case WAY_FUTEX: MACRO(WAY_FUTEX); break;                                                                             \
+  case WAY_SPIN: MACRO(WAY_SPIN); break;                                                                               \
   default: MACRO(WAY_NOTHING); break;                                                                                  \
   }
 
@@ -178,12 +180,26 @@ static void job_round_trip(job *j) {
   if (ep >= 0) close(ep);
 }
 
+static inline uint32_t spin_take(uint32_t *word, uint32_t seen) {
+  _Atomic uint32_t *w = (_Atomic uint32_t *)(void *)word;
+  uint32_t v;
+  while ((v = atomic_load_explicit(w, memory_order_acquire)) == seen) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  return v;
+}
+
 /* The C partner of job_round_trip: the floor. */
 static void job_answer(job *j) {
   int ep = j->wait_futex ? -1 : epoll_of(j->wait_fd);
   uint32_t seen = 0;
   for (int64_t i = 0; i < j->n + j->warm; i++) {
-    if (j->wait_futex) {
+    if (j->way == WAY_SPIN) {
+      seen = spin_take(j->wait_futex, seen);
+      put8(j->reply_fd);
+    } else if (j->wait_futex) {
       seen = futex_take(j->wait_futex, seen);
       wake(WAY_FUTEX, (uint64_t)(uintptr_t)j->reply_futex);
     } else {

@@ -56,6 +56,7 @@ const (
 	namePipe           = "os.Pipe + goroutine + channel"
 	nameThread         = "locked thread in epoll_wait + channel"
 	nameEpoll          = "two C threads, eventfd + epoll"
+	nameSpin           = "a C thread that spins and answers"
 	nameFutex          = "two C threads, futex"
 )
 
