@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -142,7 +143,7 @@ func (s *epollSet) wait(found func(key uintptr, e Events)) error {
 			err = s.conn.Read(s.look)
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// An error of epoll_wait tells if the descriptor is another's.
+			// An error of epoll_pwait tells if the descriptor is another's.
 			err = s.conn.Control(func(fd uintptr) { s.harvest(fd) })
 		}
 		switch {
@@ -157,16 +158,18 @@ func (s *epollSet) wait(found func(key uintptr, e Events)) error {
 }
 
 // harvest is called back before each sleep and at each edge. It returns false to
-// sleep: only when epoll_wait had less than it could return, so that whatever
+// sleep: only when epoll_pwait had less than it could return, so that whatever
 // becomes ready later is a new edge of the epoll set itself.
 func (s *epollSet) harvest(uintptr) bool {
 	for {
-		n, err := unix.EpollWait(s.fd, s.events[:], 0)
-		if err == unix.EINTR {
+		// It does not block, so the scheduler is not told: see readCounter.
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd),
+			uintptr(unsafe.Pointer(&s.events)), uintptr(len(s.events)), 0, 0, 0)
+		if errno == unix.EINTR {
 			continue
 		}
-		if err != nil {
-			s.err = os.NewSyscallError("epoll_wait", err)
+		if errno != 0 {
+			s.err = os.NewSyscallError("epoll_pwait", errno)
 			return true
 		}
 		for i := range s.events[:n] {
@@ -179,7 +182,7 @@ func (s *epollSet) harvest(uintptr) bool {
 			}
 			s.found(uintptr(uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32), ready)
 		}
-		if n < len(s.events) {
+		if int(n) < len(s.events) {
 			return false
 		}
 	}
