@@ -4,8 +4,6 @@ package notifier
 // of notifier.h and the Go one asked of the compiler, and pins both: testdata/abi.golden changes only together with NOTIFIER_ABI.
 
 import (
-	"crypto/sha256"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/internal/golden"
 )
 
 // goHalf is what every NOTIFIER_ macro of the header with a value must be.
@@ -102,35 +102,6 @@ func TestLayoutInHeaderTable(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-var update = flag.Bool("update", false, "rewrite the golden files, if CHANGELOG.md says what changed")
-
-// golden compares a listing with a file of testdata whose first line is the sum
-// of the CHANGELOG at the time of its last change. With -update it rewrites the
-// file, but only if CHANGELOG.md has changed since: what users depend on does
-// not change in silence.
-func golden(t *testing.T, name, got string) (old string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	file, err := os.ReadFile(path)
-	if !os.IsNotExist(err) {
-		require.NoError(t, err)
-	}
-	first, old, _ := strings.Cut(string(file), "\n")
-	if old == got {
-		return old
-	}
-	log, err := os.ReadFile(filepath.Join("..", "CHANGELOG.md"))
-	require.NoError(t, err)
-	sum := fmt.Sprintf("# CHANGELOG.md %x", sha256.Sum256(log))
-	require.NotEqual(t, sum, first, "what testdata/%s lists has changed: CHANGELOG.md must say so first", name)
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(sum+"\n"+got), 0o666))
-		return old
-	}
-	assert.Equal(t, old, got, "testdata/%s lists what users depend on. If the change is meant and stands in CHANGELOG.md: go test -run %s -update", name, t.Name())
-	return old
-}
-
 // The ABI may be added to; what it has stays as it is as long as its number does.
 func TestABIStays(t *testing.T) {
 	var list strings.Builder
@@ -140,19 +111,12 @@ func TestABIStays(t *testing.T) {
 	for _, line := range regexp.MustCompile(`(?m)^.*notifier_notify\(notifier_handle h\)|^typedef .*notifier_handle;`).FindAllString(Header, -1) {
 		fmt.Fprintln(&list, line)
 	}
-	old, err := os.ReadFile(filepath.Join("testdata", "abi.golden"))
-	if err == nil && strings.Contains(string(old), fmt.Sprintf("\nNOTIFIER_ABI %d\n", abiVersion)) {
-		now := "\n" + list.String()
-		_, lines, _ := strings.Cut(string(old), "\n")
-		for line := range strings.Lines(lines) {
-			require.Contains(t, now, "\n"+line, "this line of the ABI changed or went: then NOTIFIER_ABI must change, and CHANGELOG.md say so")
-		}
-	}
-	golden(t, "abi.golden", list.String())
+	require.NoError(t, golden.Kept(golden.Listing(t, "abi.golden"), list.String(), fmt.Sprintf("NOTIFIER_ABI %d", abiVersion)),
+		"the number of the ABI must change, and CHANGELOG.md say so")
+	golden.Holds(t, "abi.golden", list.String())
 
-	log, err := os.ReadFile(filepath.Join("..", "CHANGELOG.md"))
-	require.NoError(t, err)
-	assert.Contains(t, string(log), fmt.Sprintf("C ABI %d", abiVersion), "the ABI's number must stand in CHANGELOG.md")
+	log := golden.Changelog(t)
+	assert.Contains(t, log, fmt.Sprintf("C ABI %d", abiVersion), "the ABI's number must stand in CHANGELOG.md")
 }
 
 // The page about the ABI repeats the offsets, for authors of other languages.

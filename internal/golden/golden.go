@@ -1,0 +1,182 @@
+// Package golden holds what users depend on, the exported API and the C ABI, to
+// listings in testdata: they change on purpose only, and with a word in CHANGELOG.md.
+//
+// To renew a listing, say in CHANGELOG.md what changed and run the test with -update:
+//
+//	go test ./notifier ./chanadapter -run TestAPIStays -update
+package golden
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files, if CHANGELOG.md says what changed")
+
+// Holds compares a listing with a file of testdata, whose first line is the sum that
+// CHANGELOG.md had when it was written.
+func Holds(t *testing.T, name, got string) {
+	t.Helper()
+	renewed, err := compare(read(t, name), got, Changelog(t), *update)
+	if err != nil {
+		t.Fatalf("testdata/%s: %v\nIf the change is meant: go test . -run %s -update", name, err, t.Name())
+	}
+	if renewed != "" {
+		if err := os.WriteFile(filepath.Join("testdata", name), []byte(renewed), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Listing returns the listing that the file of testdata has.
+func Listing(t *testing.T, name string) string {
+	t.Helper()
+	_, listing, _ := strings.Cut(read(t, name), "\n")
+	return listing
+}
+
+// read returns what the file has; none has nothing.
+func read(t *testing.T, name string) string {
+	t.Helper()
+	file, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(file)
+}
+
+// Changelog returns the text of CHANGELOG.md.
+func Changelog(t *testing.T) string {
+	t.Helper()
+	for dir := "."; len(dir) < 20; dir = filepath.Join(dir, "..") {
+		if text, err := os.ReadFile(filepath.Join(dir, "CHANGELOG.md")); err == nil {
+			return string(text)
+		}
+	}
+	t.Fatal("there is no CHANGELOG.md above this directory")
+	return ""
+}
+
+// compare returns what the golden file is to be replaced with, if anything. What it
+// lists may change only when the changelog has changed since it was written.
+func compare(file, got, changelog string, renew bool) (renewed string, err error) {
+	first, old, _ := strings.Cut(file, "\n")
+	if old == got {
+		return "", nil
+	}
+	sum := fmt.Sprintf("# CHANGELOG.md %x", sha256.Sum256([]byte(changelog)))
+	if sum == first {
+		return "", errors.New("what it lists has changed: CHANGELOG.md must say so first\n" + difference(old, got))
+	}
+	if renew {
+		return sum + "\n" + got, nil
+	}
+	return "", errors.New("it lists what users depend on, and that has changed\n" + difference(old, got))
+}
+
+// difference has the lines that only one of them has.
+func difference(old, got string) string {
+	var b strings.Builder
+	before, now := strings.Split(old, "\n"), strings.Split(got, "\n")
+	for _, line := range before {
+		if !slices.Contains(now, line) {
+			fmt.Fprintln(&b, "-", line)
+		}
+	}
+	for _, line := range now {
+		if !slices.Contains(before, line) {
+			fmt.Fprintln(&b, "+", line)
+		}
+	}
+	return b.String()
+}
+
+// Kept returns an error if a line of the old listing is missing in the new one while
+// both have the same number: what has a number is only added to.
+func Kept(old, got, number string) error {
+	if !strings.Contains("\n"+old, "\n"+number+"\n") || !strings.Contains("\n"+got, "\n"+number+"\n") {
+		return nil
+	}
+	for line := range strings.Lines(old) {
+		if !strings.Contains("\n"+got, "\n"+line) {
+			return fmt.Errorf("%q changed or went, and it is still %s", strings.TrimSpace(line), number)
+		}
+	}
+	return nil
+}
+
+// API returns the exported declarations of the package in the directory, on every
+// system together, each as one line. What they say in comments is no part of it.
+func API(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := exported(path, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, list...)
+	}
+	slices.Sort(lines)
+	return strings.Join(append(slices.Compact(lines), ""), "\n")
+}
+
+func exported(path string, text []byte) (lines []string, err error) {
+	file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+	if err != nil || !ast.FileExports(file) {
+		return nil, err
+	}
+	add := func(keyword string, node ast.Node) {
+		// What a variable is set to is no part of the API.
+		if v, ok := node.(*ast.ValueSpec); ok && v.Type != nil {
+			v.Values = nil
+		}
+		var b bytes.Buffer
+		if e := printer.Fprint(&b, token.NewFileSet(), node); e != nil {
+			err = e
+		}
+		declaration, _, _ := strings.Cut(b.String(), "// contains filtered") // the printer's remark
+		lines = append(lines, file.Name.Name+": "+keyword+strings.TrimSpace(spaces.ReplaceAllString(declaration, " ")))
+	}
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			d.Body, d.Doc = nil, nil
+			add("", d)
+		case *ast.GenDecl:
+			if d.Tok == token.IMPORT {
+				continue
+			}
+			for _, s := range d.Specs {
+				add(d.Tok.String()+" ", s)
+			}
+		}
+	}
+	return lines, err
+}
+
+var spaces = regexp.MustCompile(`\s+`)

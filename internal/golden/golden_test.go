@@ -1,0 +1,70 @@
+package golden
+
+// This file checks that a change of the API or the ABI in silence fails.
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCompare(t *testing.T) {
+	const before, after = "func A()\n", "func A()\nfunc B()\n"
+	file, err := compare("", before, "log", true)
+	require.NoError(t, err)
+	renewed, err := compare(file, before, "log", false)
+	require.NoError(t, err)
+	assert.Empty(t, renewed, "nothing has changed")
+	_, err = compare(file, before, "another log", false)
+	require.NoError(t, err, "the log may change alone")
+
+	for _, renew := range []bool{false, true} {
+		_, err = compare(file, after, "log", renew)
+		require.ErrorContains(t, err, "CHANGELOG.md must say so first")
+		require.ErrorContains(t, err, "+ func B()")
+	}
+	_, err = compare(file, after, "another log", false)
+	require.ErrorContains(t, err, "has changed\n+ func B()")
+	renewed, err = compare(file, after, "another log", true)
+	require.NoError(t, err)
+	_, err = compare(renewed, after, "another log", false)
+	require.NoError(t, err)
+	_, err = compare(renewed, before, "another log", true)
+	require.ErrorContains(t, err, "- func B()")
+}
+
+func TestKept(t *testing.T) {
+	const old = "ABI 1\nOFFSET 4\n"
+	assert.NoError(t, Kept(old, old+"MORE 5\n", "ABI 1"))
+	assert.ErrorContains(t, Kept(old, "ABI 1\nOFFSET 8\n", "ABI 1"), `"OFFSET 4" changed or went`)
+	assert.ErrorContains(t, Kept(old, "ABI 1\n", "ABI 1"), "still ABI 1")
+	assert.NoError(t, Kept(old, "ABI 2\nOFFSET 8\n", "ABI 2"))
+	assert.NoError(t, Kept("", old, "ABI 1"))
+}
+
+func TestExported(t *testing.T) {
+	lines, err := exported("x.go", []byte(`package p
+
+import "os"
+
+// Comments do not count.
+type T struct {
+	A int // nor here
+	b int
+}
+
+func (t *T) M(a int) error { return nil }
+func (t *T) m()            {}
+func F[X any](x X)         {}
+
+const C = 3
+
+var V error = os.ErrClosed
+var hidden int
+`))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{
+		"p: type T struct { A int }", "p: func (t *T) M(a int) error", "p: func F[X any](x X)", "p: const C = 3", "p: var V error",
+	}, lines)
+}
