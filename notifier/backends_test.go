@@ -99,6 +99,24 @@ func TestBackendByEnvironment(t *testing.T) {
 	}
 }
 
+// What a closed poller of another backend has left does not go before the default.
+func TestDefaultBackendAfterAnother(t *testing.T) {
+	supported(t)
+	t.Setenv("NOTIFIER_BACKEND", "")
+	for _, name := range expected() {
+		left, err := notifier.NewPoller(notifier.WithBackend(name))
+		require.NoError(t, err)
+		require.NoError(t, left.Close())
+		// More than there may be left of the default's own.
+		for range 20 {
+			p, err := notifier.NewPoller()
+			require.NoError(t, err)
+			defer p.Close()
+			assert.Equal(t, expected()[0], p.Stats().Backend)
+		}
+	}
+}
+
 func TestUnknownBackend(t *testing.T) {
 	supported(t)
 	list := strings.Join(expected(), ", ")

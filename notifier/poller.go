@@ -156,30 +156,38 @@ var idle struct {
 }
 
 // acquireSet returns an idle set of the backend, or makes one.
-func acquireSet(name string) (*readySet, string, error) {
+func acquireSet(name string) (s *readySet, backend string, err error) {
 	idle.mu.Lock()
 	defer idle.mu.Unlock()
-	for _, b := range backends {
-		for list := idle.sets[b.name]; (name == "" || name == b.name) && len(list) > 0; {
-			s := list[len(list)-1]
-			list = list[:len(list)-1]
-			idle.sets[b.name] = list
-			if s.intact() && s.bell.check() == nil {
-				return s, b.name, nil
-			}
-			s.condemn()
+	bell, b, err := openBackend(name, func(name string) bool {
+		s = takeIdle(name)
+		return s != nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if s == nil {
+		if s, err = newReadySet(bell, b.kind, bell.descriptor()); err != nil {
+			bell.discard()
+			return nil, "", err
 		}
 	}
-	bell, b, err := openBackend(name)
-	if err != nil {
-		return nil, "", err
-	}
-	s, err := newReadySet(bell, b.kind, bell.descriptor())
-	if err != nil {
-		bell.discard()
-		return nil, "", err
-	}
 	return s, b.name, nil
+}
+
+// takeIdle returns an idle set whose doorbell is of that name, or nil. idle.mu is
+// held.
+func takeIdle(name string) *readySet {
+	for list := idle.sets[name]; len(list) > 0; {
+		s := list[len(list)-1]
+		list = list[:len(list)-1]
+		idle.sets[name] = list
+		if s.intact() && s.bell.check() == nil {
+			return s
+		}
+		s.condemn()
+	}
+	return nil
 }
 
 func returnSet(name string, s *readySet) {

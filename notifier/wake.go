@@ -112,8 +112,9 @@ func Backends() []string {
 }
 
 // openBackend opens the named doorbell, or with an empty name the first that
-// the system does not refuse: some sandboxes deny eventfd.
-func openBackend(name string) (bell doorbell, b backend, err error) {
+// the system does not refuse: some sandboxes deny eventfd. It returns no bell for
+// a backend of which spare says that the caller has one left.
+func openBackend(name string, spare func(name string) bool) (bell doorbell, b backend, err error) {
 	if len(backends) == 0 {
 		return nil, backend{}, errUnsupported
 	}
@@ -121,6 +122,9 @@ func openBackend(name string) (bell doorbell, b backend, err error) {
 	for _, b := range backends {
 		if name != "" && name != b.name {
 			continue
+		}
+		if spare(b.name) {
+			return nil, b, nil
 		}
 		bell, err := b.try()
 		if err == nil {
