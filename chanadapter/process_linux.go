@@ -33,7 +33,7 @@ func Process(pid int) (*Watcher, error) {
 	}
 	free := func() { _ = unix.Close(fd) }
 	// One-shot: some kernels announce the reaping as well.
-	w, err := watch(uintptr(fd), free, []Option{Level()})
+	w, err := watch(uintptr(fd), free, nil, []Option{Level()})
 	if err != nil {
 		free()
 	}

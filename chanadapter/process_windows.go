@@ -26,7 +26,7 @@ func Process(pid int) (*Watcher, error) {
 		return nil, fmt.Errorf("chanadapter: cannot watch process %d: %w", pid, os.NewSyscallError("OpenProcess", err))
 	}
 	free := func() { _ = windows.CloseHandle(h) }
-	w, err := watch(uintptr(h), free, nil)
+	w, err := watch(uintptr(h), free, nil, nil)
 	if err != nil {
 		free()
 	}

@@ -38,7 +38,11 @@ type Timer struct {
 	clock Clock
 
 	mu sync.Mutex // held while fd is used, and to close it
-	fd int
+	fd int        // -1 once it is closed
+
+	// What was read from fd since t was set or Expired was last called.
+	expirations uint64
+	clockSet    bool
 }
 
 // NewTimer returns a Timer that is not set. It has a descriptor of its own, until
@@ -49,7 +53,7 @@ func NewTimer(clock Clock) (*Timer, error) {
 		return nil, fmt.Errorf("chanadapter: no timer: %w", os.NewSyscallError("timerfd_create", err))
 	}
 	t := &Timer{clock: clock, fd: fd}
-	t.w, err = watch(uintptr(fd), t.free, nil)
+	t.w, err = watch(uintptr(fd), t.free, t.gather, nil)
 	if err != nil {
 		t.free()
 		return nil, err
@@ -72,7 +76,8 @@ func (t *Timer) After(d time.Duration) error {
 }
 
 // Every sets t to expire every d from now on. Several expirations before a
-// receive leave one token: Expired tells how many there were. d must be positive.
+// receive leave one token: Expired tells how many there were, and need not be
+// called. d must be positive.
 func (t *Timer) Every(d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("chanadapter: a timer cannot expire every %v: %w", d, os.ErrInvalid)
@@ -117,12 +122,13 @@ func (t *Timer) set(flags int, spec unix.ItimerSpec) error {
 	if err := unix.TimerfdSettime(t.fd, flags, &spec, nil); err != nil && err != unix.ECANCELED {
 		return fmt.Errorf("chanadapter: cannot set the timer: %w", os.NewSyscallError("timerfd_settime", err))
 	}
+	t.expirations, t.clockSet = 0, false // as the kernel does with its count
 	return nil
 }
 
 // Expired returns how often t has expired since it was set or Expired was last
 // called. It never blocks. The error is ErrClockSet if the wall clock was set
-// since (see At), and otherwise what Err returns.
+// since (see At), which is told once, and otherwise what Err returns.
 func (t *Timer) Expired() (uint64, error) {
 	if t == nil || t.w == nil {
 		return 0, ErrClosed
@@ -132,18 +138,44 @@ func (t *Timer) Expired() (uint64, error) {
 	if err := t.w.Err(); err != nil {
 		return 0, err
 	}
+	if err := t.read(); err != nil {
+		return 0, err
+	}
+	n, set := t.expirations, t.clockSet
+	t.expirations, t.clockSet = 0, false
+	if set {
+		return n, ErrClockSet
+	}
+	return n, nil
+}
+
+// gather is the watching goroutine's, before each token. The kernel starts the
+// next period of a timer only when the expiry before has been read, so a program
+// that does not care how many there were would get no second token.
+func (t *Timer) gather() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fd >= 0 {
+		_ = t.read() // Expired gets the same error
+	}
+}
+
+// read adds to what Expired will return. t.mu is held.
+func (t *Timer) read() error {
 	var b [8]byte
 	for {
 		switch _, err := unix.Read(t.fd, b[:]); err {
 		case nil:
-			return binary.NativeEndian.Uint64(b[:]), nil
+			t.expirations += binary.NativeEndian.Uint64(b[:])
+			return nil
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return 0, nil
+			return nil
 		case unix.ECANCELED:
-			return 0, ErrClockSet
+			t.clockSet = true
+			return nil
 		default:
-			return 0, fmt.Errorf("chanadapter: cannot read the timer: %w", os.NewSyscallError("read", err))
+			return fmt.Errorf("chanadapter: cannot read the timer: %w", os.NewSyscallError("read", err))
 		}
 	}
 }

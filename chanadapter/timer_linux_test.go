@@ -71,6 +71,21 @@ func TestTimer(t *testing.T) {
 	}
 }
 
+// TestTimerGoesOn has a receiver that does not ask how many expirations there were.
+func TestTimerGoesOn(t *testing.T) {
+	timer := mustTimer(t, Boottime)
+	require.NoError(t, timer.Every(time.Millisecond))
+	for range 5 {
+		receive(t, timer.C())
+	}
+	assert.GreaterOrEqual(t, expired(t, timer), 5)
+
+	// What was set before is forgotten, also what is not in the kernel any more.
+	receive(t, timer.C())
+	require.NoError(t, timer.After(time.Hour))
+	assert.Zero(t, expired(t, timer))
+}
+
 func TestTimerAt(t *testing.T) {
 	timer := mustTimer(t, Realtime)
 	when := time.Now().Add(5 * time.Millisecond)

@@ -99,6 +99,7 @@ type Watcher struct {
 
 	closeOnce sync.Once
 	release   func() // frees the descriptor if it is ours; or nil
+	seen      func() // is told of events before the token is put in; or nil
 }
 
 var errBubble = errors.New("chanadapter: no Watch inside a testing/synctest bubble: its goroutine would send on the bubble's channel from outside, which ends the process. Make it before synctest.Test")
@@ -117,11 +118,13 @@ var errBubble = errors.New("chanadapter: no Watch inside a testing/synctest bubb
 // errors.ErrUnsupported where the system has no such thing, or say which limit
 // was reached.
 func Watch(fd uintptr, opts ...Option) (*Watcher, error) {
-	return watch(fd, nil, opts)
+	return watch(fd, nil, nil, opts)
 }
 
-// watch is Watch. If it succeeds, release is called once the watch is closed.
-func watch(fd uintptr, release func(), opts []Option) (*Watcher, error) {
+// watch is Watch. If it succeeds, release is called once the watch is closed. The
+// watching goroutine calls seen, which must not block, for all Watchers; at worst
+// once more after release.
+func watch(fd uintptr, release, seen func(), opts []Option) (*Watcher, error) {
 	if bubble.In() {
 		return nil, errBubble
 	}
@@ -136,7 +139,7 @@ func watch(fd uintptr, release func(), opts []Option) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Watcher{n: n, fd: fd, interest: asked, release: release}
+	w := &Watcher{n: n, fd: fd, interest: asked, release: release, seen: seen}
 	if err := enlist(w); err != nil {
 		return nil, err
 	}
@@ -236,6 +239,9 @@ func (w *Watcher) Close() error {
 // announce is the watching goroutine's: it passes events on as a token.
 func (w *Watcher) announce(e Events) {
 	w.ready.Or(uint32(e))
+	if w.seen != nil {
+		w.seen()
+	}
 	_ = w.n.Notify() // closed meanwhile: nobody wants to know
 }
 
