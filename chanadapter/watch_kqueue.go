@@ -28,12 +28,15 @@ type kqueueSet struct {
 	quit   [2]int // a pipe, whose reading end is in the queue under key 0
 	events []unix.Kevent_t
 	ended  atomic.Bool // shut was called
+
+	// keys has the key that was last registered for a descriptor: see add.
+	keys map[uintptr]uintptr
 }
 
 var _ multiplexer = (*kqueueSet)(nil)
 
 func newMultiplexer() (multiplexer, error) {
-	s := &kqueueSet{events: newEvents(128)}
+	s := &kqueueSet{events: newEvents(128), keys: map[uintptr]uintptr{}}
 	// There is no flag for close-on-exec everywhere, so no fork may come between.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -85,10 +88,13 @@ func (s *kqueueSet) add(fd uintptr, key uintptr, i interest) error {
 		return &refusal{"it is not open", unix.EBADF}
 	}
 	// EV_ADD changes a registration that is there. EV_ENABLE does not make one;
-	// at worst there is a token for nothing.
-	for _, f := range filters {
-		if s.change(int(fd), key, f.filter, unix.EV_ENABLE) == nil {
-			return errRegistered
+	// at worst there is a token for nothing. But most systems take over the key of
+	// whatever change, so it must be the one that the registration has.
+	if registered, ok := s.keys[fd]; ok {
+		for _, f := range filters {
+			if s.change(int(fd), registered, f.filter, unix.EV_ENABLE) == nil {
+				return errRegistered
+			}
 		}
 	}
 	flags := unix.EV_ADD | unix.EV_CLEAR
@@ -108,12 +114,14 @@ func (s *kqueueSet) add(fd uintptr, key uintptr, i interest) error {
 			return &refusal{"kqueue cannot wait for it", os.NewSyscallError("kevent", err)}
 		}
 	}
+	s.keys[fd] = key
 	return nil
 }
 
 // modify disables and enables: enabling what is enabled does not look anew on
 // every system. It never makes a registration, so it cannot touch another file's.
 func (s *kqueueSet) modify(fd uintptr, key uintptr, i interest) error {
+	s.keys[fd] = key
 	for _, f := range filters {
 		if i.events&f.event == 0 {
 			continue
@@ -133,6 +141,7 @@ func (s *kqueueSet) modify(fd uintptr, key uintptr, i interest) error {
 
 // remove's errors say that the filter is not there.
 func (s *kqueueSet) remove(fd uintptr, key uintptr) {
+	delete(s.keys, fd)
 	for _, f := range filters {
 		_ = s.change(int(fd), key, f.filter, unix.EV_DELETE)
 	}

@@ -263,7 +263,7 @@ func TestWatchTouchesNothing(t *testing.T) {
 }
 
 func TestWatchRefusals(t *testing.T) {
-	r, _ := pipe(t)
+	r, end := pipe(t)
 	fd, _ := pipe(t)
 	closeEarly(t, fd)
 	first := mustWatch(t, r)
@@ -287,6 +287,8 @@ func TestWatchRefusals(t *testing.T) {
 	}
 	_, err := Watch(uintptr(r))
 	assert.ErrorIs(t, err, fs.ErrExist)
+	put(t, end, "for the first") // which the second has not silenced
+	receive(t, first.C())
 	require.NoError(t, first.Close())
 	mustWatch(t, r) // not twice any more
 }
