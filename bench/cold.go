@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/notifier"
 )
 
 // sample is what one round of ticks gave.
@@ -35,7 +37,7 @@ func (b *bench) cold() {
 		s := b.section(fmt.Sprintf("Cold wake-up, %d a second", rate),
 			"From a stamp in C before the call to the goroutine's first statement, over all rounds; the ratios are medians of each round's. CPU is the whole process's, user and system, for one tick, the ticking thread's share (the same for all) included.")
 		list := []arrangement{
-			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withCallback(), withFile(), withPipe(), withThread(), withGvisorEventFD(), withEventFD(),
+			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withNotifier(namePipeBackend, notifier.WithBackend("pipe")), withCallback(), withFile(), withPipe(), withThread(), withGvisorEventFD(), withEventFD(),
 		}
 		var scores []*coldScore
 		for _, a := range list {

@@ -12,13 +12,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/notifier"
 )
 
 func (b *bench) roundTrip() {
 	s := b.section("Round trip C thread -> goroutine -> C thread, back to back",
 		"The goroutine selects on a channel and a context, and answers by write(2) to an eventfd; the C thread waits for that in epoll_wait, in all rows but the futex one. The thread that spins takes no time to see the call: what is left is the way back, the same for all that is not on the caller's processor. Time for one round trip, after 50 for warming up.")
 	list := []arrangement{
-		withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withEventFD(), withCallback(), withCallbackHandle(),
+		withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withNotifier(namePipeBackend, notifier.WithBackend("pipe")), withEventFD(), withCallback(), withCallbackHandle(),
 		withFile(), withPipe(), withThread(), withGvisorEventFD(),
 	}
 	contestants := []contestant{{name: nameEpoll, run: twoThreads}, {name: nameFutex, run: twoThreadsFutex}, {name: nameSpin, run: spinner}}
