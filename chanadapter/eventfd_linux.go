@@ -270,11 +270,12 @@ func readCounter(fd uintptr) (uint64, error) {
 	iov.SetLen(len(b))
 	for {
 		var errno syscall.Errno
-		if noPreadv2.Load() {
+		plain := noPreadv2.Load()
+		if plain {
 			_, _, errno = unix.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		} else {
 			// An offset of -1 is the file's own; it takes two registers.
-			_, _, errno = unix.RawSyscall6(unix.SYS_PREADV2, fd, uintptr(unsafe.Pointer(&iov)), 1, ^uintptr(0), ^uintptr(0), unix.RWF_NOWAIT)
+			_, _, errno = unix.RawSyscall6(preadv2, fd, uintptr(unsafe.Pointer(&iov)), 1, ^uintptr(0), ^uintptr(0), unix.RWF_NOWAIT)
 		}
 		switch errno {
 		case 0:
@@ -283,9 +284,10 @@ func readCounter(fd uintptr) (uint64, error) {
 			return 0, nil
 		case unix.EINTR:
 		case unix.ENOSYS, unix.EOPNOTSUPP:
-			if noPreadv2.Swap(true) {
+			if plain {
 				return 0, os.NewSyscallError("read", errno)
 			}
+			noPreadv2.Store(true) // others may find out at the same time
 		default:
 			return 0, os.NewSyscallError("read", errno)
 		}
@@ -293,6 +295,9 @@ func readCounter(fd uintptr) (uint64, error) {
 }
 
 var noPreadv2 atomic.Bool
+
+// preadv2 is a variable for tests.
+var preadv2 uintptr = unix.SYS_PREADV2
 
 // Value returns what Wait took since Value was last called, together with what is
 // in the counter now, and takes that: 0 if nothing was written. With Semaphore it

@@ -380,3 +380,29 @@ func BenchmarkEventFDWait(b *testing.B) {
 		_ = e.Wait(context.Background())
 	}
 }
+
+// TestManyFindOutThatPreadv2IsMissing at the same time, which is an error for none.
+func TestManyFindOutThatPreadv2IsMissing(t *testing.T) {
+	defer noPreadv2.Store(noPreadv2.Load())
+	defer func(number uintptr) { preadv2 = number }(preadv2)
+	preadv2 = ^uintptr(0) // no system call
+	e := mustEventFD(t)
+	for range 2000 {
+		noPreadv2.Store(false)
+		var group sync.WaitGroup
+		start := make(chan struct{})
+		for range 4 {
+			group.Go(func() {
+				<-start
+				_, err := e.take()
+				assert.NoError(t, err)
+			})
+		}
+		close(start)
+		group.Wait()
+		if t.Failed() {
+			break
+		}
+	}
+	assert.True(t, noPreadv2.Load())
+}
