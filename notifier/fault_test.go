@@ -170,6 +170,19 @@ func TestHeaderIsOverwritten(t *testing.T) {
 	}
 }
 
+// Between the moment that a poller finds its doorbell broken and the end of the
+// last of its notifiers nobody rings: the descriptor may be somebody else's.
+func TestCondemnedIsNotRung(t *testing.T) {
+	p := freshPoller(t)
+	bell := p.set.bell.(*fakeBell)
+	_, handles := notifiers(t, p, 1)
+	settle(t, p)
+	p.set.condemn()
+	rings := bell.rings.Load()
+	require.Equal(t, errCondemned, handles[0].Notify())
+	assert.Equal(t, rings, bell.rings.Load())
+}
+
 // One that is broken while no poller uses it is not given to the next.
 func TestIdleSetIsBroken(t *testing.T) {
 	for _, backend := range Backends() {

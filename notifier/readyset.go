@@ -237,8 +237,8 @@ func (s *readySet) intact() bool {
 	} == s.header
 }
 
-// condemn makes the block useless to foreign callers: whatever its doorbell's
-// descriptor has become, nobody rings it again.
+// condemn makes the block useless to callers: whatever its doorbell's descriptor
+// has become, nobody rings it again.
 func (s *readySet) condemn() {
 	atomic.StoreUint32(&s.kind, kindNone)
 	atomic.StoreUint32(&s.descriptor, ^uint32(0))
@@ -359,6 +359,9 @@ func (s *readySet) notify(h Handle) error {
 	// 5. Ring if the poller is in bed, also when coalesced. Only one that has
 	// rung puts the light out; if ringing fails it stays on for the next caller.
 	if a := atomic.LoadUint32(&s.asleep); a&1 != 0 {
+		if atomic.LoadUint32(&s.kind) == kindNone {
+			return errCondemned
+		}
 		if err := s.bell.ring(); err != nil {
 			return err
 		}
@@ -366,6 +369,8 @@ func (s *readySet) notify(h Handle) error {
 	}
 	return nil
 }
+
+var errCondemned = errors.New("notifier: the poller's doorbell is broken, as Err is about to say")
 
 func raise(word *uint32, bit uint32) {
 	if atomic.LoadUint32(word)&(1<<bit) == 0 {
