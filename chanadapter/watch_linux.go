@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -194,11 +195,12 @@ func (s *epollSet) shut() {
 }
 
 // abandoned keeps files whose number may be another's from being closed by the
-// garbage collector.
-var abandoned []*os.File
+// garbage collector. Sets can break at the same time: one is still about to end
+// its Watchers when the next has been made.
+var abandoned sync.Map
 
 func (s *epollSet) free(broken bool) {
 	if broken {
-		abandoned = append(abandoned, s.file)
+		abandoned.Store(s.file, nil)
 	}
 }

@@ -208,3 +208,13 @@ func TestABrokenEpollSetIsAFault(t *testing.T) {
 		require.NoError(t, again.Close())
 	}
 }
+
+// TestSetsBreakAtTheSameTime: a new one is made before the old one's Watchers have
+// all been told.
+func TestSetsBreakAtTheSameTime(t *testing.T) {
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() { (&epollSet{}).free(true) })
+	}
+	group.Wait()
+}
