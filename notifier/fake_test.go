@@ -83,6 +83,7 @@ func fakePoller(t testing.TB) (*Poller, *fakeBell) {
 		s = fakeSet(t)
 	}
 	bell := s.bell.(*fakeBell)
+	bell.taken.Store(-1) // this poller has not slept yet
 	bell.rings.Store(0)
 	bell.ringing.Store(nil)
 	bell.checked.Store(nil)
@@ -102,7 +103,7 @@ func freshPoller(t testing.TB) *Poller {
 func fakeSet(t testing.TB) *readySet {
 	t.Helper()
 	bell := &fakeBell{rung: make(chan struct{}, 1)}
-	bell.taken.Store(-1) // it has not slept yet
+	bell.taken.Store(-1)
 	s, err := newReadySet(bell, kindLoop, 0)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("this system has no memory for a ready set")

@@ -5,6 +5,7 @@ package notifier
 // a process of its own.
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -175,15 +176,15 @@ func TestOutOfAddressSpace(t *testing.T) {
 	require.NoError(t, err)
 	before := openDescriptors()
 
-	// As much as there is now: a block does not fit. What Go's heap needs it has
-	// already, if this allocates little.
-	heap := make([]byte, 8<<20)
-	runtime.KeepAlive(heap)
+	// A little more than there is now: a block does not fit, and what the runtime
+	// takes for its books does. Threads it has already: a new one's stack would be
+	// too much, and it must not need one just then.
+	spareThreads(32)
 	debug.SetGCPercent(-1)
 	var stat unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_AS, &stat))
 	low := stat
-	low.Cur = 1 << 20
+	low.Cur = addressSpace(t) + 6<<20 // a block takes 16 while it is aligned
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &low))
 	atTheLimit(t, n, unix.ENOMEM)
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_AS, &stat))
@@ -191,6 +192,32 @@ func TestOutOfAddressSpace(t *testing.T) {
 
 	assert.Equal(t, before, openDescriptors(), "a descriptor was left behind")
 	works(t, n)
+}
+
+// spareThreads makes the runtime have so many threads, which it keeps.
+func spareThreads(count int) {
+	var all, there sync.WaitGroup
+	there.Add(count)
+	for range count {
+		all.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			there.Done()
+			there.Wait()
+		})
+	}
+	all.Wait()
+}
+
+// addressSpace is how much of it this process has in use (proc(5): statm).
+func addressSpace(t *testing.T) uint64 {
+	t.Helper()
+	statm, err := os.ReadFile("/proc/self/statm")
+	require.NoError(t, err)
+	var pages uint64
+	_, err = fmt.Sscan(string(statm), &pages)
+	require.NoError(t, err)
+	return pages * uint64(os.Getpagesize())
 }
 
 // Many pollers at once, until the descriptors are used up by them.

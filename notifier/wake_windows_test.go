@@ -152,8 +152,19 @@ func TestBlockIsCommitted(t *testing.T) {
 	require.Zero(t, b.generation[maxHandles-1])
 }
 
-// Address space is given back whole when a poller cannot be made.
+// Address space is given back whole when a poller cannot be made. In between
+// another thread may have taken what was free: not every time.
 func TestBlockIsUnmapped(t *testing.T) {
+	for range 20 {
+		if blockIsUnmapped(t) {
+			return
+		}
+	}
+	t.Fatal("address space stays reserved")
+}
+
+func blockIsUnmapped(t *testing.T) bool {
+	t.Helper()
 	b, _, err := mapBlock()
 	require.NoError(t, err)
 	address := uintptr(unsafe.Pointer(b))
@@ -163,10 +174,11 @@ func TestBlockIsUnmapped(t *testing.T) {
 	unmapBlock(b)
 	for _, p := range []uintptr{reserved, address} {
 		require.NoError(t, windows.VirtualQuery(p, &info, unsafe.Sizeof(info)))
-		if info.AllocationBase == reserved {
-			require.EqualValues(t, 0x10000 /* MEM_FREE */, info.State)
+		if info.AllocationBase == reserved && info.State != 0x10000 /* MEM_FREE */ {
+			return false
 		}
 	}
+	return true
 }
 
 // The lingering is counted in microseconds. Go's monotonic clock steps by up to

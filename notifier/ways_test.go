@@ -152,9 +152,15 @@ func settle(t testing.TB, p *Poller) {
 	t.Helper()
 	bell, fake := p.set.bell.(*fakeBell)
 	wait(t, "the poller to go to bed", func() bool {
-		return atomic.LoadUint32(&p.set.asleep)&1 == 1 && atomic.LoadUint32(&p.set.root) == 0 &&
-			(!fake || bell.taken.Load() == bell.put.Load())
+		return inBed(p) && (!fake || bell.taken.Load() == bell.put.Load())
 	})
+}
+
+// inBed tells whether root was empty in the middle of a night. Between two looks
+// p may get up and empty it, so the night must be the same before and after.
+func inBed(p *Poller) bool {
+	night := atomic.LoadUint32(&p.set.asleep)
+	return night&1 == 1 && atomic.LoadUint32(&p.set.root) == 0 && atomic.LoadUint32(&p.set.asleep) == night
 }
 
 // wait returns when the condition holds, and ends the test if it never does.

@@ -20,7 +20,11 @@ commands=$(awk '
 while IFS= read -r command <&3; do
   echo "\$ $command"
   began=$SECONDS
-  env -u WAKECHAN_REQUIRE bash -c "$command" </dev/null >"$clone/out" 2>&1 || { cat "$clone/out"; exit 1; }
+  env -u WAKECHAN_REQUIRE bash -c "$command" </dev/null >"$clone/out" 2>&1 || {
+    cat "$clone/out"
+    awk -f .ci/failures.awk -v name="a clean clone: $command" "$clone/out" | tee "${WAKECHAN_FAILED:-/dev/null}"
+    exit 1
+  }
   grep -v 'no test files' "$clone/out" | tail -n 30
   echo "($((SECONDS - began)) s)"
 done 3<<<"$commands"

@@ -126,8 +126,9 @@ func crowd(t *testing.T, each int, program string) {
 		row.Write(t)
 		require.Zero(t, row.Lost)
 	}
-	// The runtime has a few more whenever it likes; a thread each would be thousands.
-	require.Less(t, most-before, 20)
+	// The runtime has some more whenever it likes, as on a busy machine, where each system
+	// call takes long; a thread each would be three times as many.
+	require.Less(t, most-before, each)
 }
 
 // created reads inotify events until there are no more, and returns how many.
