@@ -1,6 +1,7 @@
 // Package chanadapter turns other people's event sources into channels: a
 // descriptor or Windows handle that somebody else owns, an eventfd that the kernel
-// signals, the end of a process, a timer that counts while the machine sleeps. The
+// signals, the end of a process, a timer that counts while the machine sleeps; and
+// a Ring, which brings records from foreign threads, not only a wake-up. The
 // goroutine just selects, as on a notifier.Notifier:
 //
 //	w, err := chanadapter.Watch(fd)   // ZMQ_FD, pidfd, inotify, a library's socket, …
@@ -21,8 +22,9 @@
 // any number of events before a receive leave one token, and none is lost. Done
 // is closed when no more tokens come, and Err says why: ErrClosed after Close,
 // or what broke. Close may be called again, and from several goroutines. All
-// methods are safe from any goroutine at any time; on a nil or zero value C
-// panics and everything else answers as after Close.
+// methods are safe from any goroutine at any time, but for those that read a Ring,
+// which has one reader; on a nil or zero value C panics and everything else answers
+// as after Close.
 //
 // # Who owns what
 //
@@ -54,7 +56,8 @@
 //   - Elsewhere Watch returns an error that matches errors.ErrUnsupported.
 //
 // EventFD and Timer are for Linux, where they come from, Process for Linux and
-// Windows.
+// Windows. A Ring is for every system; foreign threads need one on which package
+// notifier has a doorbell, and hosts of WASI guests package ringexport.
 //
 // # testing/synctest
 //

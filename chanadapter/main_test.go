@@ -15,12 +15,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakechan/wakechan/internal/testenv"
+	"github.com/wakechan/wakechan/notifier"
 )
 
 func TestMain(m *testing.M) {
 	// The runtime's own descriptors are made when first needed.
 	if r, w, err := os.Pipe(); err == nil {
 		_, _ = r.Close(), w.Close()
+	}
+	// And so is the default poller's, which serves the rings and stays.
+	if n, err := notifier.New(); err == nil {
+		_, _ = n.Handle()
+		_ = n.Close()
 	}
 	// The rounds look at everything anew and would hide a lost edge.
 	watchInterval = time.Hour

@@ -1,0 +1,36 @@
+//go:build !cgo
+
+package ringforeign
+
+// This file is producers.go's twin for builds without cgo: it compiles.
+
+import "unsafe"
+
+// Available tells whether this build has foreign threads.
+const Available = false
+
+const missing = "ringforeign: built without cgo"
+
+// PushNow panics: Available is false.
+func PushNow(uint64, []byte) int { panic(missing) }
+
+// ReserveNow panics: Available is false.
+func ReserveNow(uint64, int) (unsafe.Pointer, int) { panic(missing) }
+
+// CommitNow panics: Available is false.
+func CommitNow(uint64, unsafe.Pointer) int { panic(missing) }
+
+// DiscardNow panics: Available is false.
+func DiscardNow(uint64, unsafe.Pointer) int { panic(missing) }
+
+// Producer cannot be made: Available is false.
+type Producer struct{}
+
+// Start panics: Available is false.
+func (Spec) Start() *Producer { panic(missing) }
+
+// Interrupt panics: Available is false.
+func (*Producer) Interrupt(int) { panic(missing) }
+
+// Wait panics: Available is false.
+func (*Producer) Wait() (thread, handler Results) { panic(missing) }

@@ -1,0 +1,87 @@
+//go:build cgo
+
+package ringforeign
+
+// This file is the Go side of producers.h.
+
+// #cgo CFLAGS: -I${SRCDIR}/../.. -I${SRCDIR}/../../../notifier -std=gnu11 -O2
+// #cgo !windows LDFLAGS: -lpthread
+// #include "producers.h"
+import "C"
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+)
+
+// Available tells whether this build has foreign threads.
+const Available = true
+
+// PushNow calls notifier_ring_push on the calling thread, and returns its code.
+func PushNow(h uint64, data []byte) int {
+	return int(C.notifier_ring_push(C.notifier_ring(h), unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data))))
+}
+
+// ReserveNow calls notifier_ring_reserve. The memory is nil if the code is not OK.
+func ReserveNow(h uint64, n int) (rec unsafe.Pointer, code int) {
+	code = int(C.notifier_ring_reserve(C.notifier_ring(h), C.size_t(n), &rec))
+	return rec, code
+}
+
+// CommitNow calls notifier_ring_commit.
+func CommitNow(h uint64, rec unsafe.Pointer) int {
+	return int(C.notifier_ring_commit(C.notifier_ring(h), rec))
+}
+
+// DiscardNow calls notifier_ring_discard.
+func DiscardNow(h uint64, rec unsafe.Pointer) int {
+	return int(C.notifier_ring_discard(C.notifier_ring(h), rec))
+}
+
+// Producer is a thread that sends records.
+type Producer struct{ p *C.producing }
+
+// Start makes the thread. Wait for it.
+func (s Spec) Start() *Producer {
+	if s.Least < Smallest || s.Most < s.Least || s.Most > 4096 {
+		panic(fmt.Sprintf("ringforeign: lengths from %d to %d", s.Least, s.Most))
+	}
+	p := (*C.producing)(C.calloc(1, C.sizeof_producing))
+	p.main = C.producer{
+		ring: C.notifier_ring(s.Handle), id: C.uint32_t(s.ID), least: C.uint32_t(s.Least), most: C.uint32_t(s.Most),
+		count: C.uint64_t(s.Count), how: C.int(s.How), random: C.uint64_t(s.ID + 1),
+	}
+	if s.Keep {
+		p.main.keep = 1
+	}
+	if s.Handler {
+		p.handler = p.main
+		p.handler.id += HandlerID
+		p.handler.keep = 0
+	}
+	if err := C.producing_start(p); err != 0 {
+		panic(fmt.Sprint("ringforeign: no thread: ", syscall.Errno(err)))
+	}
+	return &Producer{p}
+}
+
+// Interrupt makes the handler send a record for each of so many signals, as far as
+// they don't coalesce and the thread lives so long.
+func (p *Producer) Interrupt(times int) { C.producing_interrupt(p.p, C.int(times)) }
+
+// Wait returns when the thread has ended, with what it and its handler did.
+func (p *Producer) Wait() (thread, handler Results) {
+	C.producing_join(p.p)
+	thread, handler = results(&p.p.main.results), results(&p.p.handler.results)
+	C.free(unsafe.Pointer(p.p))
+	p.p = nil
+	return thread, handler
+}
+
+func results(r *C.producer_results) Results {
+	return Results{
+		uint64(r.ok), uint64(r.coalesced), uint64(r.full), uint64(r.too_large), uint64(r.closed),
+		uint64(r.invalid), uint64(r.failed), uint64(r.discarded), uint64(r.changed),
+	}
+}

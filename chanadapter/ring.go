@@ -1,0 +1,412 @@
+package chanadapter
+
+// This file holds the Ring: its protocol, and what is neither reading nor pushing.
+// The reader's half is ring_reader.go and ring_stall.go; the producers' half is
+// ring.h for foreign code and ring_producer.go for Go, which take the same steps
+// in the same order: where a comment says "producer", it means both. How the
+// memory comes, ends and comes again is ring_block.go.
+//
+// # The protocol
+//
+// Positions count bytes and only grow (they wrap round where a native word is 32
+// bits). A record at position p lies at p % size; its header is at a multiple of
+// 8 and has a state and a tag. Three words say what memory is whose:
+//
+//	consumer <= next <= position <= consumer + size
+//
+//	[consumer, next)      the reader's: records it is done with, not given back
+//	[next, position)      reserved: each record has a state of its own
+//	[position, consumer + size)   free: all zero
+//
+// position: where the next record will be.
+//
+//	p -> p + n     a producer, by compare-and-swap, having seen room: reserve
+//	p -> p | 1     shut, by fetch-or: nothing is reserved any more
+//	p | 1 -> q     open, in the time of the next ring that has this control block
+//
+// It is the lock of everything that a producer reads before it: a producer loads
+// position first and exchanges it last, and a value never comes again, so what
+// it read in between is of one ring, and still true. On 32-bit systems a value
+// comes again after 4 GiB: a producer would have to be stopped between the two
+// for exactly that many bytes.
+//
+// consumer: how far the reader has given memory back. Written by the reader
+// only (publish), after it zeroed what lies before. A producer that sees it sees
+// the zeros, so a state that is not zero was written in this round.
+//
+// state of a record:
+//
+//	0 -> BUSY              the producer, right after reserving
+//	0 -> DROPPED           the same, for padding
+//	BUSY -> READY          commit, a release store: the bytes are visible to who
+//	                       sees READY
+//	BUSY -> DROPPED        discard; or commit, which found the ring shut
+//	READY, DROPPED -> 0    the reader, which has it for itself (publish)
+//
+// The reader goes from record to record and stops at the first that is 0 or
+// BUSY: that keeps the order of reservation. It does not look at position for
+// it, which the producers fight over already.
+//
+// wanted: bit 0 says that the reader is asleep, or about to be; bit 1 that only
+// the record at consumer is of use to it, since that is reserved and not
+// committed; the rest is a number that is never the same twice.
+//
+//	even -> odd   the reader (settle), having given everything back. It looks
+//	              at position after that.
+//	odd -> odd    the same, with a new number: a producer that notified for the
+//	              old one must not put out the light of this one
+//	odd -> even   a producer, by compare-and-swap, that has notified after its
+//	              commit: from then on nobody else needs to. Also the reader,
+//	              when it found something after all.
+//
+// The reader writes wanted and then reads position; a producer writes position,
+// reserving, and then reads wanted, having committed. All four are sequentially
+// consistent, so one of them sees the other:
+//
+//   - The producer sees odd: it notifies. (Or somebody did, for whose number it
+//     is even again: then the reader comes back to settle, after the reservation.)
+//   - The reader sees that something is reserved. It does not know whether that
+//     producer saw wanted before it was odd, since a commit has no fence between
+//     its store and its look, which would cost as much as all the rest of it. So
+//     it looks at the state for a moment, and then sleeps with a timer running
+//     that looks again, after stallPoll at first: as a rule the producer will
+//     see it and notify, but need not.
+//
+// A producer that dies between its commit and the notification leaves wanted odd
+// for the next one to commit; with bit 1 set the timer finds it out.
+//
+// Nothing in the memory is believed. The reader keeps next, consumer and the
+// sizes to itself, checks each length and tag before it uses it, and the
+// position and the control block each time that it gives memory back.
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wakechan/wakechan/notifier"
+)
+
+// RingHeader is the text of ring.h, the foreign half of Ring: C11 or C++17,
+// header-only, and the document of the ABI for other languages. It includes
+// notifier.h, which is notifier.Header.
+//
+//go:embed ring.h
+var RingHeader string
+
+var (
+	// ErrRingFull is what Push returns when there is no room for the record,
+	// which is counted in Lost.
+	ErrRingFull = errors.New("chanadapter: the ring is full")
+
+	// ErrRecordTooLarge is what Push returns for a record longer than MaxRecord,
+	// which is counted in Lost.
+	ErrRecordTooLarge = errors.New("chanadapter: the record is longer than the ring's maximum")
+
+	// ErrRingEmpty is what ReadInto returns when there is no record to read.
+	ErrRingEmpty = errors.New("chanadapter: the ring is empty")
+)
+
+// DefaultStallTime is how long the reader waits for a record that is reserved
+// and not committed before it is told, unless WithStallTime says otherwise.
+const DefaultStallTime = time.Second
+
+// DefaultRingLinger is the longest time that the reader looks for more records
+// before it goes to sleep, unless WithRingLinger says otherwise.
+const DefaultRingLinger = 50 * time.Microsecond
+
+// MaxRingSize is the size in bytes of the largest ring.
+const MaxRingSize = 1 << 30
+
+// RingOption sets up a Ring.
+type RingOption func(*ringOptions)
+
+type ringOptions struct {
+	poller *notifier.Poller
+	stall  time.Duration
+	linger time.Duration
+
+	memory ringMemory // for tests
+}
+
+// WithRingPoller makes p serve the ring's wake-ups, in place of the default
+// poller.
+func WithRingPoller(p *notifier.Poller) RingOption {
+	return func(o *ringOptions) { o.poller = p }
+}
+
+// WithStallTime sets how long the oldest record may be reserved and not
+// committed before Stalled reports it and a token comes. It must be positive.
+func WithStallTime(d time.Duration) RingOption {
+	return func(o *ringOptions) { o.stall = d }
+}
+
+// WithRingLinger sets the longest time that the reader looks for more records
+// before it goes to sleep, and a loop over Records does not end; DefaultRingLinger
+// if it is not given. It is only done while records come in quick succession and
+// lingering finds them; 0 turns it off.
+func WithRingLinger(ceiling time.Duration) RingOption {
+	return func(o *ringOptions) { o.linger = max(ceiling, 0) }
+}
+
+// Ring is a fixed block of memory that any thread, known to Go or not, appends
+// records to (see RingHeader) and one goroutine drains. A record costs its
+// producer no call into Go and no wait; a batch of them wakes the reader once.
+// Make one with NewRing; the zero Ring is closed.
+//
+//	for {
+//		select {
+//		case <-r.C():
+//			for rec := range r.Records() {
+//				use(rec)
+//			}
+//		case <-r.Done():
+//			return r.Err()
+//		}
+//	}
+//
+// Wait, Records, ReadInto, Values and Chan are the reader's: one goroutine at a
+// time. A second reader during a Records loop, or in its body, panics. All other
+// methods are safe from any goroutine at any time.
+//
+// A Ring keeps its memory until it is closed.
+type Ring struct {
+	n *notifier.Notifier
+	b *ringBlock
+
+	stallTime time.Duration
+	ceiling   time.Duration // of lingering
+	misfits   atomic.Uint64 // records that Values or Chan could not use
+
+	// What follows is the reader's: whoever has iterating set, or mu while it is
+	// not set.
+	next      uintptr       // position of the next record to look at
+	published uintptr       // what consumer must read
+	bed       time.Duration // when it went to sleep
+	window    time.Duration // how long it lingers
+	penalty   int           // sleeps without lingering, after the next one in vain
+	skip      int           // of which this many are left
+	stalling  bool          // stall describes the record at next
+
+	mu        sync.Mutex
+	iterating bool
+	ended     atomic.Bool // written under mu
+	err       error       // the fault that ended it
+
+	// stall is about the record at next, while that is reserved.
+	stall struct {
+		mu     sync.Mutex
+		active bool
+		at     uintptr // its position
+		since  time.Time
+		pause  time.Duration // until the timer's next look
+		woken  bool          // a token was put in, since it was committed
+		told   bool          // a token was put in, since stallTime is over
+		waited bool          // and Wait has returned for it
+		timer  *time.Timer
+	}
+
+	race raceWord
+}
+
+// NewRing returns an empty Ring of size bytes, a power of two from 64 to
+// MaxRingSize; a smaller size than a page of memory becomes a page (Cap tells).
+// Each record takes its length, rounded up to 8, and 8 more. The memory is
+// present from the start: pushing causes no page faults.
+//
+// It fails for any other size, and when the system has no memory left.
+func NewRing(size int, opts ...RingOption) (*Ring, error) {
+	o := ringOptions{stall: DefaultStallTime, linger: DefaultRingLinger}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if size < minRingSize || size > MaxRingSize || size&(size-1) != 0 {
+		return nil, fmt.Errorf("chanadapter: a ring of %d bytes: the size must be a power of two from %d to %d", size, minRingSize, MaxRingSize)
+	}
+	if o.stall <= 0 {
+		return nil, fmt.Errorf("chanadapter: a stall time of %v: it must be positive", o.stall)
+	}
+	var n *notifier.Notifier
+	var err error
+	if o.poller != nil {
+		n, err = o.poller.New()
+	} else {
+		n, err = notifier.New()
+	}
+	if err != nil {
+		return nil, err
+	}
+	b, err := openBlock(size, o.memory)
+	if err != nil {
+		_ = n.Close()
+		return nil, err
+	}
+	r := &Ring{n: n, b: b, next: b.start, published: b.start, stallTime: o.stall, ceiling: o.linger}
+	b.register(r)
+	if _, err := r.settle(); err != nil {
+		r.end(err)
+		return nil, err
+	}
+	return r, nil
+}
+
+// Handle returns the number that foreign code passes to notifier_ring_push and
+// the others of ring.h. It is always the same one for r, and never another
+// ring's; it stays harmless for ever. The errors are those of notifier.Handle.
+func (r *Ring) Handle() (RingHandle, error) {
+	if r == nil || r.b == nil {
+		return 0, ErrClosed
+	}
+	h, err := r.n.Handle()
+	if err != nil {
+		if end := r.Err(); end != nil {
+			return 0, end
+		}
+		return 0, err
+	}
+	// Under the lock: after the end these words may be another ring's.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended.Load() {
+		return 0, r.endErr()
+	}
+	r.b.announce(uint64(h))
+	return r.b.handle(), nil
+}
+
+// C returns the channel to select on. A token says that there are records, as
+// far as the last reading had drained the ring; having received it, read until
+// there are no more. As with a notifier, one may come for nothing. C is never
+// closed.
+func (r *Ring) C() <-chan struct{} {
+	if r == nil || r.b == nil {
+		panic("chanadapter: C of a Ring that was not made by NewRing")
+	}
+	return r.n.C()
+}
+
+// Cap returns the size of the ring in bytes.
+func (r *Ring) Cap() int {
+	if r == nil || r.b == nil {
+		return 0
+	}
+	return int(r.b.size)
+}
+
+// MaxRecord returns the length in bytes of the longest record: half of Cap,
+// without the header.
+func (r *Ring) MaxRecord() int {
+	if r == nil || r.b == nil {
+		return 0
+	}
+	return int(r.b.max)
+}
+
+// Len returns how many bytes of the ring are in use: by records, their headers,
+// and what the reader is done with and has not given back yet, which is at most
+// an eighth of the ring.
+func (r *Ring) Len() int {
+	if r == nil || r.b == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended.Load() {
+		return 0
+	}
+	// consumer first: position is never behind it.
+	consumer := atomic.LoadUintptr(&r.b.c.consumer)
+	return int(min((atomic.LoadUintptr(&r.b.c.position)&^closedBit)-consumer, r.b.size))
+}
+
+// Lost returns how many records were lost so far: because the ring was full, or
+// they were too long; because they were still in the ring when it was closed;
+// or because Values or Chan could not use them. Every record whose push or
+// commit reported success is either read or counted here.
+func (r *Ring) Lost() uint64 {
+	if r == nil || r.b == nil {
+		return 0
+	}
+	return r.b.countLost() + r.misfits.Load()
+}
+
+// Done returns a channel that is closed when no more records come: by Close, or
+// because of a fault. Err says which.
+func (r *Ring) Done() <-chan struct{} {
+	if r == nil || r.b == nil {
+		return closedChan
+	}
+	return r.n.Done()
+}
+
+var closedChan = make(chan struct{})
+
+func init() { close(closedChan) }
+
+// Err returns nil while r is open; an error that matches os.ErrClosed after
+// Close; and otherwise what broke: foreign code wrote over the ring's memory, or
+// the poller stopped.
+func (r *Ring) Err() error {
+	if r == nil || r.b == nil {
+		return ErrClosed
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.endErr()
+}
+
+func (r *Ring) endErr() error {
+	switch {
+	case !r.ended.Load():
+		return r.n.Err()
+	case r.err != nil:
+		return r.err
+	default:
+		return ErrClosed
+	}
+}
+
+// Close ends r: once it has returned no token comes any more, and pushes are
+// refused, for ever. Records that were not read are lost, and counted so: read
+// first what matters. A Records loop under way ends at its next step. The
+// memory goes back to the system when the loop has ended and every producer has
+// committed or discarded what it had reserved; after a fault it never does, since
+// nobody can tell who still uses it.
+//
+// Close may be called again, by several goroutines and while others use r. The
+// error is nil.
+func (r *Ring) Close() error {
+	if r != nil && r.b != nil {
+		r.end(nil)
+	}
+	return nil
+}
+
+func (r *Ring) end(fault error) {
+	r.mu.Lock()
+	if r.ended.Load() {
+		r.mu.Unlock()
+		return
+	}
+	r.err = fault
+	r.ended.Store(true)
+	r.b.shut()
+	// Before the memory can go, which the timer looks at.
+	r.stall.mu.Lock()
+	r.stall.active = false
+	if r.stall.timer != nil {
+		r.stall.timer.Stop()
+	}
+	r.stall.mu.Unlock()
+	reading := r.iterating
+	r.mu.Unlock()
+	_ = r.n.Close()
+	if !reading {
+		r.b.abandon(r.next, fault != nil)
+	}
+}
+
+var errOverwritten = errors.New("chanadapter: foreign code wrote over a ring's control block")

@@ -1,0 +1,239 @@
+//go:build linux
+
+package chanadapter
+
+// This file compiles C and C++ programs that include ring.h: every compiler and
+// standard that it promises to suit, with warnings as errors; and runs both halves
+// of the protocol in C, without Go, under sanitizers. What the programs do stands
+// in testdata/ring. Where it can it also runs them with a header that was broken
+// on purpose, to show that they notice.
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/internal/testenv"
+)
+
+// reducedC tells whether only the quick tests are wanted: in short mode, and in
+// the gate but for its C stage, which has all the compilers.
+func reducedC() bool {
+	c := slices.Contains(strings.Split(os.Getenv("WAKECHAN_REQUIRE"), ","), "cc")
+	return testing.Short() || os.Getenv("CI") != "" && !c
+}
+
+// runC runs a program and returns what it prints, and the error if it fails.
+func runC(t testing.TB, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*testenv.Patience())
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = fmt.Errorf("it hangs: %w", err)
+	}
+	return out.String(), err
+}
+
+// compileC compiles files of testdata/ring into a program, or with -c into an
+// object, and returns its path.
+func compileC(t testing.TB, compiler string, flags []string, files ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(compiler); err != nil {
+		word := compiler
+		switch {
+		case strings.HasSuffix(compiler, "-mingw32-gcc"), strings.HasSuffix(compiler, "-mingw32-g++"):
+			word = "mingw"
+		case compiler == "gcc":
+			word = "cc"
+		case compiler == "g++":
+			word = "c++"
+		case compiler == "clang++":
+			word = "clang"
+		}
+		testenv.Missing(t, word, err.Error())
+	}
+	output := filepath.Join(t.TempDir(), "program")
+	args := slices.Concat(flags, []string{"-I.", "-I../notifier", "-Itestdata/ring", "-Iinternal/ringforeign", "-o", output})
+	for _, f := range files {
+		args = append(args, filepath.Join("testdata", "ring", f))
+	}
+	if !slices.Contains(flags, "-c") && !strings.Contains(compiler, "mingw") {
+		args = append(args, "-lpthread")
+	}
+	out, err := runC(t, compiler, args...)
+	require.NoError(t, err, "%s %s\n%s", compiler, strings.Join(args, " "), out)
+	return output
+}
+
+// strictC is what a careful project compiles with.
+func strictC(language, standard string) []string {
+	flags := []string{"-x", language, "-std=" + standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-Wconversion",
+		"-Wsign-conversion", "-Wcast-align", "-Wcast-qual", "-Wundef", "-Wredundant-decls", "-Wvla"}
+	if language == "c" {
+		return append(flags, "-Wstrict-prototypes", "-Wdeclaration-after-statement")
+	}
+	return append(flags, "-fno-exceptions", "-fno-rtti")
+}
+
+// A program of two translation units, by each compiler that is there.
+func TestRingHeaderCompiles(t *testing.T) {
+	for _, c := range []struct{ compiler, language, standard string }{
+		{"gcc", "c", "c11"}, {"gcc", "c", "gnu17"}, {"g++", "c++", "c++17"}, {"g++", "c++", "c++20"},
+		{"clang", "c", "c11"}, {"clang++", "c++", "c++17"}, {"musl-gcc", "c", "c11"},
+	} {
+		t.Run(c.compiler+"/"+c.standard, func(t *testing.T) {
+			if reducedC() && c.standard != "c11" && c.standard != "c++17" {
+				t.Skip("one standard a language is enough there")
+			}
+			program := compileC(t, c.compiler, strictC(c.language, c.standard), "unit_a.c", "unit_b.c")
+			out, err := runC(t, program)
+			require.NoError(t, err, out)
+			assert.Equal(t, "INVALID INVALID INVALID INVALID INVALID\n", out)
+		})
+	}
+}
+
+// Other systems and processors: Windows, 32-bit, big-endian. Compiled only here.
+func TestRingHeaderCrossCompiles(t *testing.T) {
+	if reducedC() {
+		t.Skip("the host's compilers are enough there")
+	}
+	msvc := []string{"-D_MSC_VER=1930"} // takes the branch of Microsoft's compiler, with mingw's intrin.h
+	for _, c := range []struct {
+		compiler, language, standard string
+		flags                        []string
+	}{
+		{"x86_64-w64-mingw32-gcc", "c", "c11", nil},
+		{"x86_64-w64-mingw32-gcc", "c", "c11", append(msvc, "-D_M_X64")},
+		{"x86_64-w64-mingw32-g++", "c++", "c++17", nil},
+		{"i686-w64-mingw32-gcc", "c", "c11", nil},
+		{"aarch64-linux-gnu-gcc", "c", "c11", nil},
+		{"arm-linux-gnueabihf-gcc", "c", "c11", nil},
+		{"s390x-linux-gnu-gcc", "c", "c11", nil},
+	} {
+		t.Run(strings.Join(append([]string{c.compiler, c.standard}, c.flags...), "_"), func(t *testing.T) {
+			flags := append(strictC(c.language, c.standard), "-c")
+			if strings.Contains(c.compiler, "mingw") {
+				// mingw's own headers are not clean to these.
+				flags = slices.DeleteFunc(flags, func(f string) bool { return f == "-Wundef" || f == "-Wredundant-decls" })
+			}
+			for _, unit := range []string{"unit_a.c", "unit_b.c"} {
+				compileC(t, c.compiler, append(flags, c.flags...), unit)
+			}
+		})
+	}
+}
+
+// What a compiler makes of the header's numbers, on the width of this system.
+func TestRingLayoutInC(t *testing.T) {
+	dir := t.TempDir()
+	var lines strings.Builder
+	for name := range ringHalf {
+		fmt.Fprintf(&lines, "SHOW(%s);\n", name)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "macros.h"), []byte(lines.String()), 0o666))
+	program := compileC(t, "gcc", []string{"-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-I" + dir}, "layout.c")
+
+	r, err := NewRing(4096)
+	require.NoError(t, err)
+	defer r.Close()
+	h := r.b.handle()
+	out, err := runC(t, program, strconv.FormatUint(uint64(h), 10))
+	require.NoError(t, err, out)
+	got := map[string]int64{}
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "number") {
+			assert.Equal(t, fmt.Sprintf("number %d control %d generation %d\n", h, uint64(h)>>28<<12, r.b.generation), line)
+			continue
+		}
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		got[name], err = strconv.ParseInt(value, 10, 64)
+		require.NoError(t, err, line)
+	}
+	assert.Equal(t, ringHalf, got)
+}
+
+var plainC = []string{"-std=gnu11", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"}
+
+// stress runs testdata/ring/stress.c in each way: threads push and discard, some
+// also from a signal handler, and the reader's half in C must get all of it.
+func stress(t *testing.T, program string, count int) {
+	for _, producers := range []int{1, 2, 3, 4, 8} {
+		for _, way := range [][2]string{{"0", "0"}, {"0", "1"}, {"1", "0"}, {"1", "1"}} { // mirrored, with a handler
+			args := []string{strconv.Itoa(producers), strconv.Itoa(count), strconv.Itoa(4096 << (producers % 3)), way[0], way[1],
+				strconv.Itoa(int(testenv.Patience().Milliseconds()))}
+			out, err := runC(t, program, args...)
+			require.NoError(t, err, "%v: %s", args, out)
+		}
+	}
+}
+
+func TestRingInC(t *testing.T) {
+	stress(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "stress.c"), testenv.Times(50_000))
+}
+
+// Both halves under the sanitizers.
+func TestRingInCSanitized(t *testing.T) {
+	if reducedC() {
+		t.Skip("slow builds")
+	}
+	for _, compiler := range []string{"gcc", "clang"} {
+		t.Run(compiler+"/thread", func(t *testing.T) {
+			stress(t, compileC(t, compiler, slices.Concat(plainC, []string{"-O1", "-fsanitize=thread"}), "stress.c"), testenv.Times(20_000))
+		})
+		t.Run(compiler+"/address_undefined", func(t *testing.T) {
+			flags := slices.Concat(plainC, []string{"-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"})
+			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(50_000))
+		})
+	}
+}
+
+// Each of these breaks a promise, and the program or the sanitizer says so.
+func TestRingInCNoticesMutants(t *testing.T) {
+	if reducedC() {
+		t.Skip("compiles some programs")
+	}
+	for _, m := range []struct{ name, old, new, sanitize string }{
+		{"nobody wakes the reader", "if (!(w & NOTIFIER_RING_WANTED)) return", "if (w | 1) return", ""},
+		{"a full ring is written to", "if (used > size || pad + span > size - used) {", "if (0) {", ""},
+		{"a loss is not counted", "      notifier_ring_count_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_LOST));\n      return NOTIFIER_FULL;", "      return NOTIFIER_FULL;", ""},
+		{"two get the same room", "if (notifier_ring_cas_(position, p, p + pad + span)) break;", "sched_yield(); *position = p + pad + span; break;", ""},
+		{"committed before it is filled", "NOTIFIER_RING_BUSY | (uint32_t)len);", "NOTIFIER_RING_READY | (uint32_t)len);", ""},
+		{"a commit publishes nothing", "__atomic_store_n(p, v, __ATOMIC_RELEASE);", "__atomic_store_n(p, v, __ATOMIC_RELAXED);", "-fsanitize=thread"},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			require.Equal(t, 1, strings.Count(RingHeader, m.old), "the header has changed, change the edit too: %q", m.old)
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "ring.h"), []byte(strings.Replace(RingHeader, m.old, m.new, 1)), 0o666))
+			flags := []string{"-std=gnu11", "-O1", "-w", "-I" + dir}
+			if m.sanitize != "" {
+				flags = append(flags, m.sanitize)
+			}
+			program := compileC(t, "gcc", flags, "stress.c")
+			for range 20 {
+				ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience())
+				cmd := exec.CommandContext(ctx, program, "3", "20000", "4096", "0", "0", "300")
+				err := cmd.Run()
+				cancel()
+				if err != nil {
+					return // it failed, or hung
+				}
+			}
+			assert.Fail(t, "it was not noticed")
+		})
+	}
+}

@@ -1,0 +1,353 @@
+package chanadapter
+
+// This file holds what a Ring does for threads that Go does not know, for signal
+// handlers and for forked children, which push through ring.h.
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/chanadapter/internal/ringforeign"
+	"github.com/wakechan/wakechan/internal/testenv"
+	"github.com/wakechan/wakechan/notifier"
+)
+
+// The go command does not see that ringforeign includes ring.h and notifier.h,
+// and would go on using what it compiled before.
+func TestRingThreadsRunThisHeader(t *testing.T) {
+	assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256([]byte(RingHeader+notifier.Header))), ringforeign.HeaderSum,
+		"a header has changed: put the new sum into internal/ringforeign/ringforeign.go, which compiles that package again")
+}
+
+func needThreads(t testing.TB) {
+	t.Helper()
+	if !ringforeign.Available {
+		testenv.Missing(t, "cgo", "C threads")
+	}
+	if len(notifier.Backends()) == 0 {
+		t.Skip("no doorbell on this system")
+	}
+}
+
+func ringHandle(t testing.TB, r *Ring) uint64 {
+	t.Helper()
+	h, err := r.Handle()
+	require.NoError(t, err)
+	return uint64(h)
+}
+
+func TestRingHandle(t *testing.T) {
+	if len(notifier.Backends()) == 0 {
+		t.Skip("no doorbell on this system")
+	}
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		h := ringHandle(t, r)
+		require.NotZero(t, h)
+		require.Equal(t, h, ringHandle(t, r))
+		require.Same(t, r, RingHandle(h).Ring())
+		require.NotEqual(t, h, ringHandle(t, ring(t, 4096)))
+		require.NoError(t, r.Close())
+		require.Nil(t, RingHandle(h).Ring())
+	})
+}
+
+func TestRingCodes(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		h := ringHandle(t, r)
+		require.Equal(t, ringforeign.OK, ringforeign.PushNow(h, []byte("first")), "it finds the reader asleep")
+		require.Equal(t, ringforeign.Coalesced, ringforeign.PushNow(h, nil))
+		receive(t, r.C())
+		none(t, r.C())
+		require.Equal(t, [][]byte{[]byte("first"), {}}, recordsOf(r))
+		require.Equal(t, ringforeign.OK, ringforeign.PushNow(h, record8))
+		receive(t, r.C())
+		require.Len(t, recordsOf(r), 1)
+
+		rec, code := ringforeign.ReserveNow(h, 8)
+		require.Equal(t, ringforeign.OK, code)
+		require.Zero(t, uintptr(rec)%8)
+		require.Zero(t, *(*uint64)(rec))
+		copy(unsafe.Slice((*byte)(rec), 8), record8)
+		require.Equal(t, ringforeign.OK, ringforeign.CommitNow(h, rec))
+		require.Equal(t, ringforeign.Invalid, ringforeign.CommitNow(h, rec), "committed already")
+		require.Equal(t, ringforeign.Invalid, ringforeign.DiscardNow(h, rec))
+		rec, _ = ringforeign.ReserveNow(h, 8)
+		require.Equal(t, ringforeign.Coalesced, ringforeign.DiscardNow(h, rec))
+		require.Equal(t, ringforeign.Invalid, ringforeign.CommitNow(h, nil))
+		receive(t, r.C())
+		require.Equal(t, [][]byte{record8}, recordsOf(r))
+
+		require.Equal(t, ringforeign.TooLarge, ringforeign.PushNow(h, make([]byte, r.MaxRecord()+1)))
+		require.EqualValues(t, 1, r.Lost())
+		moveTo(t, r, 0) // padding would have woken the reader
+		longest := numbered(r.MaxRecord(), 1)
+		require.Equal(t, ringforeign.OK, ringforeign.PushNow(h, longest))
+		require.Equal(t, [][]byte{longest}, recordsOf(r))
+		n := 0
+		for ringforeign.PushNow(h, record8) >= 0 {
+			n++
+		}
+		require.InDelta(t, 4096/16, n, 1)
+		require.Equal(t, ringforeign.Full, ringforeign.PushNow(h, record8))
+		_, code = ringforeign.ReserveNow(h, 8)
+		require.Equal(t, ringforeign.Full, code)
+		require.EqualValues(t, 4, r.Lost())
+		require.Len(t, recordsOf(r), n)
+
+		for _, nothing := range []uint64{0, h &^ ringGenerationMask} {
+			require.Equal(t, ringforeign.Invalid, ringforeign.PushNow(nothing, nil))
+			_, code = ringforeign.ReserveNow(nothing, 8)
+			require.Equal(t, ringforeign.Invalid, code)
+		}
+		late, _ := ringforeign.ReserveNow(h, 8)
+		require.NoError(t, r.Close())
+		require.Equal(t, ringforeign.Closed, ringforeign.PushNow(h, nil))
+		_, code = ringforeign.ReserveNow(h, 1)
+		require.Equal(t, ringforeign.Closed, code)
+		*(*uint64)(late) = 1 // still there
+		require.Equal(t, ringforeign.Closed, ringforeign.CommitNow(h, late))
+		require.EqualValues(t, 4, r.Lost())
+		require.Equal(t, blockGone, r.b.life)
+	})
+}
+
+var record8 = []byte("8 bytes!")
+
+// A number stays harmless when its control block is another ring's.
+func TestRingNumbersStayHarmless(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		old := map[uint64]bool{}
+		for range 3 * minIdleControls {
+			r := ring(t, 4096)
+			h := ringHandle(t, r)
+			require.False(t, old[h])
+			for before := range old {
+				require.Equal(t, ringforeign.Closed, ringforeign.PushNow(before, record8))
+				_, code := ringforeign.ReserveNow(before, 8)
+				require.Equal(t, ringforeign.Closed, code)
+			}
+			require.Zero(t, r.Len())
+			require.GreaterOrEqual(t, ringforeign.PushNow(h, record8), 0)
+			receive(t, r.C())
+			require.Len(t, recordsOf(r), 1)
+			require.NoError(t, r.Close())
+			require.Zero(t, r.Lost())
+			old[h] = true
+		}
+	})
+}
+
+// run starts threads, reads what they send, and balances the books.
+type run struct {
+	specs     []ringforeign.Spec
+	interrupt int    // signals for each thread
+	slow      func() // called with each record
+	meanwhile func(done <-chan struct{})
+}
+
+func (x run) do(t *testing.T, r *Ring) (b books, total ringforeign.Results) {
+	t.Helper()
+	h := ringHandle(t, r)
+	var threads []*ringforeign.Producer
+	for _, s := range x.specs {
+		s.Handle = h
+		threads = append(threads, s.Start())
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, p := range threads {
+			if x.interrupt > 0 {
+				p.Interrupt(x.interrupt)
+			}
+		}
+		for _, p := range threads {
+			thread, handler := p.Wait()
+			total = total.Add(thread).Add(handler)
+		}
+	}()
+	if x.meanwhile != nil {
+		go x.meanwhile(ended)
+	}
+	readAll(t, r, ended, func(t testing.TB, rec []byte) {
+		b.check(t, rec)
+		if x.slow != nil {
+			x.slow()
+		}
+	})
+	assert.Equal(t, total.Sent(), b.received, "sent and received: %+v", total)
+	assert.Equal(t, total.Lost(), r.Lost(), "refused and lost: %+v", total)
+	assert.Zero(t, total.Changed, "errno")
+	assert.Zero(t, total.Invalid)
+	assert.Zero(t, total.Failed)
+	return b, total
+}
+
+func TestRingThreads(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		forProcs(t, func(t *testing.T) {
+			for _, producers := range []int{1, 2, 3, 4, 8} {
+				for how, most := range map[ringforeign.How]int{ringforeign.Push: 32, ringforeign.Reserve: 300, ringforeign.Mixed: 1000} {
+					for _, keep := range []bool{true, false} {
+						count := testenv.Times(8_000) / producers
+						var x run
+						for id := range producers {
+							x.specs = append(x.specs, ringforeign.Spec{
+								ID: uint32(id), Least: ringforeign.Smallest, Most: most, Count: count, How: how, Keep: keep,
+							})
+						}
+						b, total := x.do(t, ring(t, 4096<<(producers%3)))
+						if keep {
+							require.EqualValues(t, producers*count, b.received+total.Discarded)
+						}
+					}
+				}
+			}
+		})
+	})
+}
+
+// Nothing is lost while the reader keeps up.
+func TestRingLosesNothing(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		count := testenv.Times(100_000)
+		r := ring(t, 64<<20)
+		b, _ := run{specs: []ringforeign.Spec{{ID: 1, Least: 32, Most: 32, Count: count}}}.do(t, r)
+		require.EqualValues(t, count, b.received)
+		require.Zero(t, r.Lost())
+	})
+}
+
+func TestRingSlowReader(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		x := run{slow: runtime.Gosched}
+		for id := range uint32(3) {
+			x.specs = append(x.specs, ringforeign.Spec{ID: id, Least: 24, Most: 500, Count: testenv.Times(20_000), How: ringforeign.Mixed})
+		}
+		x.do(t, ring(t, 4096))
+	})
+}
+
+// The collector stops the world again and again.
+func TestRingThreadsWhileTheWorldStops(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		x := run{meanwhile: func(done <-chan struct{}) {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					runtime.GC()
+				}
+			}
+		}}
+		for id := range uint32(2) {
+			x.specs = append(x.specs, ringforeign.Spec{ID: id, Least: 24, Most: 100, Count: testenv.Times(50_000), Keep: true})
+		}
+		x.do(t, ring(t, 1<<16))
+	})
+}
+
+// A handler interrupts its thread anywhere in a push, and pushes itself.
+func TestRingSignalHandlers(t *testing.T) {
+	needThreads(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals")
+	}
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		forProcs(t, func(t *testing.T) {
+			for _, producers := range []int{1, 3} {
+				x := run{interrupt: testenv.Times(5000)}
+				for id := range uint32(producers) {
+					x.specs = append(x.specs, ringforeign.Spec{
+						ID: id, Least: 24, Most: 200, Count: testenv.Times(200_000) / producers, How: ringforeign.Mixed, Keep: true, Handler: true,
+					})
+				}
+				b, _ := x.do(t, ring(t, 1<<14))
+				handled := 0
+				for id := range b.last {
+					if id >= ringforeign.HandlerID {
+						handled++
+					}
+				}
+				t.Logf("%d records, handlers of %d threads among their producers", b.received, handled)
+			}
+		})
+	})
+}
+
+func TestRingCloseWhileThreadsPush(t *testing.T) {
+	needThreads(t)
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		for round := range testenv.Rounds(300) {
+			r := ring(t, 4096<<(round%3))
+			h := ringHandle(t, r)
+			var threads []*ringforeign.Producer
+			for id := range uint32(1 + round%4) {
+				threads = append(threads, ringforeign.Spec{
+					Handle: h, ID: id, Least: 24, Most: 64, How: ringforeign.Mixed,
+				}.Start())
+			}
+			var b books
+			for b.received < uint64(10*round) || b.received == 0 {
+				require.NoError(t, r.Wait(patience(t)))
+				for rec := range r.Records() {
+					b.check(t, rec)
+					if round%2 == 0 && b.received > 20 {
+						require.NoError(t, r.Close()) // in the loop
+					}
+				}
+				if r.Err() != nil {
+					break
+				}
+			}
+			require.NoError(t, r.Close())
+			var total ringforeign.Results
+			for _, p := range threads {
+				thread, _ := p.Wait()
+				total = total.Add(thread)
+			}
+			require.EqualValues(t, len(threads), total.Closed)
+			require.Equal(t, total.Sent()+total.Lost(), b.received+r.Lost(), "%+v", total)
+			require.Equal(t, blockGone, r.b.life)
+		}
+	})
+}
+
+func TestRingInAChild(t *testing.T) {
+	needThreads(t)
+	if !ringforeign.Forks {
+		t.Skip("no fork")
+	}
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		h := ringHandle(t, r)
+		mine, code := ringforeign.ReserveNow(h, 8)
+		require.Equal(t, ringforeign.OK, code)
+		before := r.Len()
+		push, reserve, commit, ok := ringforeign.InChild(h, mine)
+		require.True(t, ok, "the child died")
+		if runtime.GOOS == "linux" {
+			assert.Equal(t, ringforeign.Closed, push)
+			assert.Equal(t, ringforeign.Closed, reserve)
+			assert.Equal(t, ringforeign.Closed, commit)
+		}
+		require.Equal(t, before, r.Len(), "the child had a ring of its own, if any")
+		require.Equal(t, ringforeign.OK, ringforeign.CommitNow(h, mine))
+		require.Len(t, recordsOf(r), 1)
+	})
+}

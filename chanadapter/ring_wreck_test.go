@@ -1,0 +1,462 @@
+package chanadapter
+
+// This file holds what a Ring makes of producers that stop or die at any point,
+// and of memory that somebody scribbled on. Producers are played by the steps of
+// ring_producer.go, taken one by one.
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/internal/testenv"
+)
+
+// timed runs a test for every kind of memory, on a clock that costs no time.
+func timed(t *testing.T, test func(t *testing.T, ring ringMaker)) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		synctest.Test(t, func(t *testing.T) { test(t, ring) })
+	})
+}
+
+// commitOnly is a commit whose producer dies before it can notify.
+func commitOnly(h unsafe.Pointer) {
+	atomic.StoreUint32(stateOf(h), stateReady|atomic.LoadUint32(stateOf(h))&lengthMask)
+}
+
+func TestRingStalls(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096, WithStallTime(time.Minute))
+		began := time.Now()
+		slow, err := r.Reserve(3)
+		require.NoError(t, err)
+		require.NoError(t, r.Push([]byte("behind")))
+		receive(t, r.C())
+		require.Empty(t, recordsOf(r))
+		time.Sleep(time.Minute - time.Nanosecond)
+		require.Zero(t, r.Stalled())
+		none(t, r.C())
+
+		require.NoError(t, r.Wait(t.Context()), "for the stall")
+		require.Equal(t, time.Minute, time.Since(began))
+		require.Equal(t, time.Minute, r.Stalled())
+		require.NoError(t, r.Push([]byte("more behind")), "pushing goes on")
+		time.Sleep(time.Hour)
+		none(t, r.C()) // once
+		require.Empty(t, recordsOf(r))
+		require.Equal(t, time.Hour+time.Minute, r.Stalled())
+		require.NoError(t, r.Err())
+
+		copy(slow, "ok!")
+		require.NoError(t, r.Commit(slow))
+		require.Zero(t, r.Stalled())
+		receive(t, r.C())
+		require.Equal(t, [][]byte{[]byte("ok!"), []byte("behind"), []byte("more behind")}, recordsOf(r))
+
+		// The next one has a time of its own, and a token of its own.
+		_, err = r.Reserve(3)
+		require.NoError(t, err)
+		require.Empty(t, recordsOf(r))
+		time.Sleep(time.Minute)
+		receive(t, r.C())
+		require.Equal(t, time.Minute, r.Stalled())
+		require.NoError(t, r.Close())
+		require.Zero(t, r.Stalled())
+	})
+}
+
+// Stalled looks by itself: a reader need not have been there.
+func TestRingStalledWithoutAReader(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		slow, err := r.Reserve(0)
+		require.NoError(t, err)
+		require.Zero(t, r.Stalled())
+		time.Sleep(DefaultStallTime)
+		require.Equal(t, DefaultStallTime, r.Stalled())
+		require.NoError(t, r.Commit(slow))
+		require.Zero(t, r.Stalled())
+		require.Len(t, recordsOf(r), 1)
+	})
+}
+
+// A producer that died before it wrote anything into what it had reserved.
+func TestRingStallsBeforeTheHeader(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		h, err := r.reserve(100)
+		require.NoError(t, err)
+		*stateOf(h), *tagOf(h) = 0, 0
+		require.NoError(t, r.Push(nil))
+		require.Empty(t, recordsOf(r))
+		time.Sleep(DefaultStallTime)
+		require.Equal(t, DefaultStallTime, r.Stalled())
+		require.NoError(t, r.Close())
+		require.Zero(t, r.Lost(), "nobody knows")
+		require.Equal(t, blockLimbo, r.b.life, "the memory stays")
+		*tagOf(h) = tagAt(r.b.from)
+		*stateOf(h) = stateDropped | 100
+		require.EqualValues(t, 1, r.Lost())
+	})
+}
+
+// A commit has no fence before it looks whether the reader sleeps. If the two
+// miss each other the timer finds the record.
+func TestRingCommitThatMissesTheReader(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		for range 5 {
+			began := time.Now()
+			h, err := r.reserve(0)
+			require.NoError(t, err)
+			require.Empty(t, recordsOf(r)) // asleep, and it knows of the reservation
+			commitOnly(h)
+			receive(t, r.C())
+			require.Equal(t, stallPoll, time.Since(began))
+			require.Len(t, recordsOf(r), 1)
+		}
+		// Also when it comes late.
+		h, err := r.reserve(0)
+		require.NoError(t, err)
+		require.Empty(t, recordsOf(r))
+		time.Sleep(10 * DefaultStallTime)
+		receive(t, r.C())
+		commitOnly(h)
+		began := time.Now()
+		receive(t, r.C())
+		require.LessOrEqual(t, time.Since(began), DefaultStallTime)
+		require.Len(t, recordsOf(r), 1)
+	})
+}
+
+// Who died between commit and notification leaves it to the next.
+func TestRingNextProducerNotifies(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		for range 5 {
+			h, err := r.reserve(0)
+			require.NoError(t, err)
+			commitOnly(h)
+			none(t, r.C())
+			require.NoError(t, r.Push(nil))
+			receive(t, r.C())
+			require.Len(t, recordsOf(r), 2)
+		}
+	})
+}
+
+// A producer may have notified for an earlier sleep, and only say so now.
+func TestRingLateSayingSo(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		for range 5 {
+			h, err := r.reserve(0)
+			require.NoError(t, err)
+			commitOnly(h)
+			seen := atomic.LoadUint32(&r.b.c.wanted)
+			require.NotZero(t, seen&wantedBit)
+			require.NoError(t, r.n.Notify())
+			receive(t, r.C())
+			require.Len(t, recordsOf(r), 1)
+			require.Empty(t, recordsOf(r)) // a spurious look: asleep again
+			require.False(t, atomic.CompareAndSwapUint32(&r.b.c.wanted, seen, seen&^wantedBit), "a number came twice")
+			require.NoError(t, r.Push(nil))
+			receive(t, r.C())
+			require.Len(t, recordsOf(r), 1)
+		}
+	})
+}
+
+// Nor does it put out the light of the next ring, if it is that late.
+func TestRingLateSayingSoToAnotherRing(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		seen := map[*ringControl][]uint32{}
+		for range 4 * (len(ringPool.idle) + minIdleControls) {
+			r := ring(t, 4096)
+			for range 3 {
+				wanted := atomic.LoadUint32(&r.b.c.wanted)
+				require.NotZero(t, wanted&wantedBit)
+				require.NotContains(t, seen[r.b.c], wanted, "a number came twice")
+				seen[r.b.c] = append(seen[r.b.c], wanted)
+				require.NoError(t, r.Push(nil))
+				require.Len(t, recordsOf(r), 1)
+			}
+			require.NoError(t, r.Close())
+		}
+	})
+}
+
+// While the oldest record is reserved the others wake nobody.
+func TestRingWakesForTheOldestOnly(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096, WithStallTime(time.Hour))
+		slow, err := r.Reserve(0)
+		require.NoError(t, err)
+		require.Empty(t, recordsOf(r))
+		for range 20 {
+			require.NoError(t, r.Push(nil))
+		}
+		none(t, r.C())
+		require.NoError(t, r.Commit(slow))
+		receive(t, r.C())
+		require.Len(t, recordsOf(r), 21)
+	})
+}
+
+// The oldest may be padding that its producer is about to write.
+func TestRingWakesForPadding(t *testing.T) {
+	r, err := NewRing(4096, withMemory(ringMemories[len(ringMemories)-1]), WithStallTime(time.Hour))
+	require.NoError(t, err)
+	defer r.Close()
+	require.False(t, r.b.mirrored)
+	moveTo(t, r, r.b.size-64)
+	h, err := r.reserve(100)
+	require.NoError(t, err)
+	require.Equal(t, r.b.data, h)
+	pad := r.next
+	_, padding := r.b.header(pad)
+	atomic.StoreUint32(stateOf(padding), 0) // as if its producer had not got that far
+	require.Empty(t, recordsOf(r))
+	atomic.StoreUint32(stateOf(padding), stateDropped|(64-headerSize))
+	r.wake(tagAt(pad))
+	receive(t, r.C())
+	require.Empty(t, recordsOf(r))
+	require.NoError(t, r.finish(h, stateReady|100))
+	receive(t, r.C())
+	require.Len(t, recordsOf(r), 1)
+}
+
+func TestRingInABubble(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		_, err := r.Handle()
+		require.Error(t, err)
+		go func() {
+			for range 100 {
+				require.NoError(t, r.Push(nil))
+				time.Sleep(time.Microsecond) // lingering would never end here
+			}
+			require.NoError(t, r.Close())
+		}()
+		n := 0
+		for r.Wait(t.Context()) == nil {
+			n += len(recordsOf(r))
+		}
+		require.EqualValues(t, 100, n+int(r.Lost()))
+	})
+}
+
+// scribbled checks that a ring whose memory is damaged ends with an error, at the
+// latest after it was used a little.
+func scribbled(t *testing.T, r *Ring) {
+	for range 10 {
+		_ = r.Push(make([]byte, 100))
+		_ = recordsOf(r)
+	}
+	require.Error(t, r.Err())
+	require.NotErrorIs(t, r.Err(), ErrClosed)
+	require.ErrorContains(t, r.Err(), "wrote over")
+	<-r.Done()
+	require.Equal(t, r.Err(), r.Push(nil))
+	_, err := r.ReadInto(nil)
+	require.Equal(t, r.Err(), err)
+	require.Equal(t, r.Err(), r.Wait(t.Context()))
+	require.Empty(t, recordsOf(r))
+	require.NoError(t, r.Close())
+	require.NotErrorIs(t, r.Err(), ErrClosed, "the fault is the reason")
+}
+
+func TestRingScribbledControlBlock(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		for name, scribble := range map[string]func(c *ringControl){
+			"magic":             func(c *ringControl) { c.magic = 1 },
+			"abi":               func(c *ringControl) { c.abi = 2 },
+			"generation":        func(c *ringControl) { c.generation++ },
+			"flags":             func(c *ringControl) { c.flags ^= flagMirrored },
+			"size":              func(c *ringControl) { c.size *= 2 },
+			"max":               func(c *ringControl) { c.max = ^uint32(0) },
+			"data":              func(c *ringControl) { c.data += 8 },
+			"position forward":  func(c *ringControl) { c.position += 1 << 20 },
+			"position back":     func(c *ringControl) { c.position -= 8 },
+			"position odd":      func(c *ringControl) { c.position += 2 },
+			"consumer forward":  func(c *ringControl) { c.consumer += 8 },
+			"consumer back":     func(c *ringControl) { c.consumer -= 8 },
+			"consumer nonsense": func(c *ringControl) { c.consumer = ^uintptr(0) },
+			"notifier":          func(c *ringControl) { c.notifierLow++ },
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := ring(t, 4096)
+				require.NoError(t, r.Push(nil))
+				require.Len(t, recordsOf(r), 1)
+				r.b.announce(1 << 40)
+				scribble(r.b.c)
+				scribbled(t, r)
+			})
+		}
+	})
+}
+
+func TestRingScribbledRecords(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		for name, scribble := range map[string]func(r *Ring, h unsafe.Pointer){
+			"tag": func(r *Ring, h unsafe.Pointer) { *tagOf(h)++ },
+			"longer than it can be": func(r *Ring, h unsafe.Pointer) {
+				*stateOf(h) = stateReady | (uint32(r.b.max) + 1)
+			},
+			"longer than the ring": func(r *Ring, h unsafe.Pointer) { *stateOf(h) = stateReady | lengthMask },
+			"dropped, and longer":  func(r *Ring, h unsafe.Pointer) { *stateOf(h) = stateDropped | lengthMask },
+			"beyond the position":  func(r *Ring, h unsafe.Pointer) { *stateOf(h) = stateReady | 1000 },
+			"dropped, and beyond":  func(r *Ring, h unsafe.Pointer) { *stateOf(h) = stateDropped | 1000 },
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := ring(t, 4096)
+				_, h := r.b.header(r.next)
+				require.NoError(t, r.Push(make([]byte, 20)))
+				scribble(r, h)
+				for range recordsOf(r) {
+				}
+				scribbled(t, r)
+				_ = r.Lost() // walks what is there
+			})
+		}
+	})
+}
+
+// Whatever is written anywhere, whenever: no access outside of the block, which
+// has walls around it, and no endless loop.
+func TestRingScribbledAtRandom(t *testing.T) {
+	for _, m := range walled(t) {
+		t.Run(fmt.Sprintf("%T", m), func(t *testing.T) {
+			for seed := range testenv.Rounds(2000) {
+				random := rand.New(rand.NewPCG(uint64(seed), 1))
+				left := 200
+				scribble(t, m, func() (byte, bool) {
+					left--
+					return byte(random.Uint32()), left >= 0
+				})
+			}
+		})
+	}
+}
+
+// FuzzRingScribbled does the same with what the fuzzer thinks of.
+func FuzzRingScribbled(f *testing.F) {
+	memories := walled(f)
+	f.Add([]byte("\x03\x10\x01\x00\x05\x04"))
+	f.Add([]byte("\x03\x30\x00\x41\x02\x00\x03\x08\x04\x04"))
+	f.Add([]byte("\x03\xff\x03\xff\x04\x03\xff\x03\xff\x04\x02\x80\x01\x02\x05\x05\x06"))
+	f.Fuzz(func(t *testing.T, operations []byte) {
+		for _, m := range memories {
+			rest := operations
+			scribble(t, m, func() (b byte, ok bool) {
+				if len(rest) == 0 {
+					return 0, false
+				}
+				b, rest = rest[0], rest[1:]
+				return b, true
+			})
+		}
+	})
+}
+
+// scribble uses a ring and writes over it, as the bytes say that next returns.
+func scribble(t *testing.T, memory ringMemory, next func() (byte, bool)) {
+	r, err := NewRing(4096, withMemory(memory), WithRingLinger(0))
+	require.NoError(t, err)
+	words := unsafe.Slice((*uint32)(r.b.data), r.b.size/4)
+	control := unsafe.Slice((*uint32)(unsafe.Pointer(r.b.c)), ringControlSize/4)
+	value := func() uint32 {
+		kind, _ := next()
+		high, _ := next()
+		low, _ := next()
+		n := uint32(high)<<8 | uint32(low)
+		switch kind % 8 {
+		case 0:
+			return n
+		case 1:
+			return n<<16 | n
+		case 2:
+			return stateReady | n%4096
+		case 3:
+			return stateDropped | n%8192
+		case 4:
+			return stateBusy | n%4096
+		case 5:
+			return tagAt(r.next)
+		case 6:
+			return uint32(r.next) + n%8192 - 4096
+		default:
+			return ^uint32(0) - n
+		}
+	}
+	buf := make([]byte, 4096)
+	sum := byte(0)
+	for !r.b.gone() {
+		op, ok := next()
+		if !ok {
+			break
+		}
+		switch op % 7 {
+		case 0:
+			at, _ := next()
+			v := value()
+			atomic.StoreUint32(&control[int(at)%len(control)], v)
+		case 1:
+			high, _ := next()
+			low, _ := next()
+			atomic.StoreUint32(&words[(int(high)<<8|int(low))%len(words)], value())
+		case 2: // where the reader looks next
+			at, _ := next()
+			atomic.StoreUint32(&words[int(r.b.offset(r.next))/4+int(at)%2], value())
+		case 3:
+			n, _ := next()
+			_ = r.Push(buf[:int(n)*8])
+		case 4:
+			for rec := range r.Records() {
+				for _, b := range rec {
+					sum += b
+				}
+			}
+		case 5:
+			_, _ = r.ReadInto(buf)
+		default:
+			if rec, err := r.Reserve(int(op)); err == nil {
+				clear(rec)
+				_ = r.Discard(rec)
+			}
+		}
+	}
+	_, _, _ = r.Len(), r.Stalled(), r.Lost()
+	require.NoError(t, r.Close())
+	_ = r.Lost()
+	if r.b.life == blockLimbo { // nobody will ever commit what was made up
+		r.b.mu.Lock()
+		r.b.bury(blockStuck)
+		r.b.mu.Unlock()
+	}
+	if r.b.life == blockStuck {
+		r.b.memory.free(r.b.data, r.b.size, r.b.mirrored)
+	}
+}
+
+func TestRingGenerationsRunOut(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		r.b.generation = ringGenerationMask
+		r.b.c.generation = ringGenerationMask
+		require.NoError(t, r.Push(nil))
+		require.Len(t, recordsOf(r), 1)
+		require.NoError(t, r.Close())
+		require.Equal(t, blockGone, r.b.life)
+		for _, idle := range ringPool.idle {
+			assert.NotSame(t, r.b.c, idle.c, fmt.Sprintf("generation %d", idle.generation))
+		}
+	})
+}

@@ -1,0 +1,179 @@
+/* A ring without Go, for the programs here: its memory, and a reader that takes the steps of ring_reader.go and ring_block.go
+ * in the same order, with the smallest poller that can answer notifier_notify. Linux. */
+#ifndef BLOCK_H
+#define BLOCK_H
+
+#include "ring.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define MUST(x)                                                    \
+  do {                                                             \
+    if (!(x)) {                                                    \
+      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
+      exit(1);                                                     \
+    }                                                              \
+  } while (0)
+
+typedef struct {
+  char *control, *data, *poller; /* poller: a notifier's block */
+  uint32_t size, epoch, night;
+  uintptr_t next, published;
+  int ends[2]; /* the doorbell */
+  int mirrored;
+  uint64_t wakeups;
+} reader;
+
+#define LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+
+static uint32_t *word_at(char *block, size_t offset) { return (uint32_t *)(void *)(block + offset); }
+static uintptr_t *native_at(char *block, size_t offset) { return (uintptr_t *)(void *)(block + offset); }
+
+static notifier_ring reader_open(reader *r, uint32_t size, int mirrored, uintptr_t position) {
+  size_t block = (size_t)1 << NOTIFIER_BASE_SHIFT;
+  uint64_t notifier;
+  memset(r, 0, sizeof *r);
+  r->size = size;
+  r->mirrored = mirrored;
+  r->next = r->published = position;
+  if (mirrored) {
+    int fd = (int)syscall(SYS_memfd_create, "ring", 0);
+    MUST(fd >= 0 && !ftruncate(fd, size));
+    r->data = (char *)mmap(NULL, 2 * (size_t)size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(mmap(r->data, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == r->data);
+    MUST(mmap(r->data + size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == r->data + size);
+    close(fd);
+  } else {
+    r->data = (char *)calloc(1, size);
+  }
+  r->poller = (char *)aligned_alloc(block, block);
+  r->control = (char *)aligned_alloc(4096, 4096);
+  MUST(r->data && r->poller && r->control && !pipe(r->ends));
+  MUST(!fcntl(r->ends[0], F_SETFL, O_NONBLOCK) && !fcntl(r->ends[1], F_SETFL, O_NONBLOCK));
+  memset(r->poller, 0, NOTIFIER_BLOCK_SIZE);
+  *word_at(r->poller, NOTIFIER_OFFSET_MAGIC) = NOTIFIER_MAGIC;
+  *word_at(r->poller, NOTIFIER_OFFSET_ABI) = NOTIFIER_ABI;
+  *word_at(r->poller, NOTIFIER_OFFSET_KIND) = NOTIFIER_BELL_PIPE;
+  *word_at(r->poller, NOTIFIER_OFFSET_DESCRIPTOR) = (uint32_t)r->ends[1];
+  *word_at(r->poller, NOTIFIER_OFFSET_GENERATION) = 1;
+  notifier = (uint64_t)(uintptr_t)r->poller >> NOTIFIER_BASE_SHIFT << (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) | 1;
+  memset(r->control, 0, 4096);
+  *word_at(r->control, NOTIFIER_RING_OFFSET_MAGIC) = NOTIFIER_RING_MAGIC;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_ABI) = NOTIFIER_RING_ABI;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_GENERATION) = 7;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_FLAGS) = mirrored ? NOTIFIER_RING_MIRRORED : 0;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_SIZE) = size;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_MAX) = size / 2 - NOTIFIER_RING_HEADER_SIZE;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_NOTIFIER) = (uint32_t)notifier;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_NOTIFIER + 4) = (uint32_t)(notifier >> 32);
+  *native_at(r->control, NOTIFIER_RING_OFFSET_DATA) = (uintptr_t)r->data;
+  *native_at(r->control, NOTIFIER_RING_OFFSET_POSITION) = position;
+  *native_at(r->control, NOTIFIER_RING_OFFSET_CONSUMER) = position;
+  return (notifier_ring)(uintptr_t)r->control >> NOTIFIER_RING_BASE_SHIFT << NOTIFIER_RING_GENERATION_BITS | 7;
+}
+
+static void reader_free(reader *r) {
+  if (r->mirrored) munmap(r->data, 2 * (size_t)r->size);
+  else free(r->data);
+  free(r->poller);
+  free(r->control);
+  close(r->ends[0]);
+  close(r->ends[1]);
+}
+
+static uint64_t reader_lost(reader *r) { return LOAD(native_at(r->control, NOTIFIER_RING_OFFSET_LOST)); }
+
+static int reader_reserved(reader *r) {
+  return (LOAD(native_at(r->control, NOTIFIER_RING_OFFSET_POSITION)) & ~(uintptr_t)NOTIFIER_RING_CLOSED_BIT) != r->next;
+}
+
+static uint32_t *reader_state(reader *r) { return word_at(r->data, r->next & (r->size - 1)); }
+
+static int reader_final(reader *r) { return LOAD(reader_state(r)) >= NOTIFIER_RING_READY; }
+
+static void reader_publish(reader *r) {
+  uintptr_t span = r->next - r->published, offset = r->published & (r->size - 1), first = span;
+  if (!span) return;
+  if (!r->mirrored && first > r->size - offset) first = r->size - offset;
+  memset(r->data + offset, 0, first);
+  memset(r->data, 0, span - first);
+  r->published = r->next;
+  STORE(native_at(r->control, NOTIFIER_RING_OFFSET_CONSUMER), r->published);
+}
+
+/* The next record and its length, or NULL. reader_drop is done with it. */
+static void *reader_take(reader *r, uint32_t *length) {
+  for (;;) {
+    uint32_t *state = reader_state(r), now = LOAD(state);
+    if (now < NOTIFIER_RING_READY) return NULL;
+    *length = now & NOTIFIER_RING_LENGTH_MASK;
+    MUST(__atomic_load_n(state + 1, __ATOMIC_RELAXED) == ((uint32_t)r->next ^ NOTIFIER_RING_MAGIC));
+    if ((now & NOTIFIER_RING_STATE_MASK) == NOTIFIER_RING_READY) return state + 2;
+    r->next += NOTIFIER_RING_HEADER_SIZE + ((*length + 7) & ~7u);
+    if (r->next - r->published >= r->size / 8) reader_publish(r);
+  }
+}
+
+static void reader_drop(reader *r, uint32_t length) {
+  r->next += NOTIFIER_RING_HEADER_SIZE + ((length + 7) & ~7u);
+  if (r->next - r->published >= r->size / 8) reader_publish(r);
+}
+
+/* 1: there is something. 0: asleep; -1: asleep before a reserved record, to be looked at again. */
+static int reader_settle(reader *r) {
+  uint32_t *wanted = word_at(r->control, NOTIFIER_RING_OFFSET_WANTED);
+  reader_publish(r);
+  for (;;) {
+    int reserved = reader_reserved(r), i;
+    for (i = 0; reserved && i < 100; i++)
+      if (reader_final(r)) return 1;
+    r->epoch += 4;
+    STORE(wanted, r->epoch | NOTIFIER_RING_WANTED | (reserved ? NOTIFIER_RING_HEAD_ONLY : 0));
+    if (reserved && !reader_final(r)) return -1;
+    if (reserved) {
+      STORE(wanted, r->epoch);
+      return 1;
+    }
+    if (!reader_reserved(r)) return 0;
+  }
+}
+
+/* Waits for the notifier, at most for so many milliseconds. 0: time is over. */
+static int reader_wait(reader *r, int milliseconds) {
+  uint32_t *asleep = word_at(r->poller, NOTIFIER_OFFSET_ASLEEP), *root = word_at(r->poller, NOTIFIER_OFFSET_ROOT);
+  struct pollfd p;
+  char bytes[64];
+  uint32_t leaf;
+  int ready = 1;
+  p.fd = r->ends[0];
+  p.events = POLLIN;
+  r->night += 2;
+  STORE(asleep, r->night | 1);
+  if (!LOAD(root)) {
+    do ready = poll(&p, 1, milliseconds);
+    while (ready < 0 && errno == EINTR);
+    while (read(r->ends[0], bytes, sizeof bytes) > 0) {
+    }
+  }
+  STORE(asleep, r->night + 2);
+  /* Index 0 has the first word of each level. */
+  (void)__atomic_exchange_n(root, 0, __ATOMIC_SEQ_CST);
+  (void)__atomic_exchange_n(word_at(r->poller, NOTIFIER_OFFSET_TOP), 0, __ATOMIC_SEQ_CST);
+  (void)__atomic_exchange_n(word_at(r->poller, NOTIFIER_OFFSET_MID), 0, __ATOMIC_SEQ_CST);
+  leaf = __atomic_exchange_n(word_at(r->poller, NOTIFIER_OFFSET_LEAF), 0, __ATOMIC_SEQ_CST);
+  notifier_fence_();
+  r->wakeups++;
+  return ready > 0 || leaf;
+}
+
+static void reader_shut(reader *r) {
+  (void)__atomic_fetch_or(native_at(r->control, NOTIFIER_RING_OFFSET_POSITION), NOTIFIER_RING_CLOSED_BIT, __ATOMIC_SEQ_CST);
+  STORE(word_at(r->control, NOTIFIER_RING_OFFSET_GENERATION), 8);
+}
+
+#endif
