@@ -1,11 +1,11 @@
-// Command notifierh writes notifier.h, the foreign half of package notifier,
-// where a C build can find it.
+// Command notifierh writes notifier.h, the foreign half of package notifier, and
+// ring.h, that of chanadapter.Ring, where a C build can find them.
 //
 //	go run github.com/wakechan/wakechan/cmd/notifierh -o DIR
 //
-// It prints the path of the file that it wrote. Without -o it prints the header
-// itself. The text is the one that is compiled into the notifier package of the
-// same version, so a program's two halves cannot drift apart.
+// It prints the paths of the files that it wrote. Without -o it prints notifier.h
+// itself. The texts are those that are compiled into the packages of the same
+// version, so a program's two halves cannot drift apart.
 package main
 
 import (
@@ -16,21 +16,22 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/notifier"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run returns the exit code: 0, 1 if the header could not be written, 2 for
+// run returns the exit code: 0, 1 if a header could not be written, 2 for
 // arguments that make no sense.
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("notifierh", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "usage: notifierh [-o DIR]\nWrites notifier.h into DIR, which is made if need be, and prints its path; without -o prints the header.\n")
+		fmt.Fprint(stderr, "usage: notifierh [-o DIR]\nWrites notifier.h and ring.h into DIR, which is made if need be, and prints their paths; without -o prints notifier.h.\n")
 		flags.PrintDefaults()
 	}
-	dir := flags.String("o", "", "write the header into this `directory`")
+	dir := flags.String("o", "", "write the headers into this `directory`")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -56,13 +57,17 @@ func write(dir string, stdout io.Writer) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "notifier.h")
-	// An unchanged file keeps its time, so that make(1) builds nothing anew.
-	if old, err := os.ReadFile(path); err != nil || string(old) != notifier.Header {
-		if err := os.WriteFile(path, []byte(notifier.Header), 0o666); err != nil {
+	for _, header := range []struct{ name, text string }{{"notifier.h", notifier.Header}, {"ring.h", chanadapter.RingHeader}} {
+		path := filepath.Join(dir, header.name)
+		// An unchanged file keeps its time, so that make(1) builds nothing anew.
+		if old, err := os.ReadFile(path); err != nil || string(old) != header.text {
+			if err := os.WriteFile(path, []byte(header.text), 0o666); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprintln(stdout, path); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(stdout, path)
-	return err
+	return nil
 }

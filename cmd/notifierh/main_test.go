@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/notifier"
 )
 
@@ -20,33 +22,38 @@ func TestPrintsHeader(t *testing.T) {
 	assert.Empty(t, errs.String())
 }
 
-func TestWritesHeader(t *testing.T) {
+func TestWritesHeaders(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "include")
-	path := filepath.Join(dir, "notifier.h")
+	paths := []string{filepath.Join(dir, "notifier.h"), filepath.Join(dir, "ring.h")}
 	var out, errs bytes.Buffer
 	require.Zero(t, run([]string{"-o", dir}, &out, &errs))
-	assert.Equal(t, path+"\n", out.String())
+	assert.Equal(t, paths[0]+"\n"+paths[1]+"\n", out.String())
 	assert.Empty(t, errs.String())
-	assertHeader(t, path)
+	assertHeader(t, paths[0], notifier.Header)
+	assertHeader(t, paths[1], chanadapter.RingHeader)
 
 	// Again: an unchanged file is left alone, another text is replaced.
 	old := time.Unix(1_000_000_000, 0)
-	require.NoError(t, os.Chtimes(path, old, old))
+	for _, path := range paths {
+		require.NoError(t, os.Chtimes(path, old, old))
+	}
 	require.Zero(t, run([]string{"-o", dir}, &out, &errs))
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	assert.True(t, info.ModTime().Equal(old), "an unchanged header was written anew")
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.True(t, info.ModTime().Equal(old), "an unchanged header was written anew")
+	}
 
-	require.NoError(t, os.WriteFile(path, []byte("an older version"), 0o666))
+	require.NoError(t, os.WriteFile(paths[1], []byte("an older version"), 0o666))
 	require.Zero(t, run([]string{"-o", dir}, &out, &errs))
-	assertHeader(t, path)
+	assertHeader(t, paths[1], chanadapter.RingHeader)
 }
 
-func assertHeader(t *testing.T, path string) {
+func assertHeader(t *testing.T, path, want string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Equal(t, notifier.Header, string(text))
+	assert.Equal(t, want, string(text))
 }
 
 func TestSaysWhatIsWrong(t *testing.T) {
