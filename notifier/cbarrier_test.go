@@ -41,6 +41,7 @@ package notifier
 import (
 	"bufio"
 	"bytes"
+	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
@@ -211,7 +212,8 @@ func TestBarriersOther(t *testing.T) {
 }
 
 // The Go half, as this Go compiles it: fence is what its comment says, and the
-// compiler has not thrown away a word that nobody else reads.
+// compiler has not thrown away a word that nobody else reads. WAKECHAN_OVERLAY is
+// verify/mutate's: the sources as it has broken them.
 func TestBarriersGo(t *testing.T) {
 	notShort(t, "compiles for other processors")
 	for _, c := range []struct {
@@ -225,7 +227,7 @@ func TestBarriersGo(t *testing.T) {
 		{"amd64", "XCHGL MOVL", "XCHGL", "XCHGL", "MOVL"},
 	} {
 		t.Run(c.arch, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "go", "build", "-gcflags=-S", ".")
+			cmd := exec.CommandContext(t.Context(), "go", "build", "-gcflags=-S", "-overlay="+os.Getenv("WAKECHAN_OVERLAY"), ".")
 			cmd.Env = append(cmd.Environ(), "GOOS=linux", "GOARCH="+c.arch, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 			listing, err := cmd.CombinedOutput()
 			if err != nil {

@@ -246,6 +246,24 @@ func TestDoorbellIsFull(t *testing.T) {
 	})
 }
 
+// A pipe is empty whenever its poller is in bed. Linux since 5.14 makes an edge for each
+// write to a pipe that is polled, even one that finds it full; others do not.
+func TestPipeIsEmptied(t *testing.T) {
+	p := newPoller(t, WithBackend("pipe"))
+	list, handles := notifiers(t, p, 1)
+	for range 10 {
+		settle(t, p)
+		require.NoError(t, p.set.bell.ring())
+		require.NoError(t, handles[0].Notify())
+		receive(t, list[0])
+		wait(t, "the pipe to be emptied", func() bool {
+			unread, err := unix.IoctlGetInt(p.set.bell.(*pipe).fd, unix.TIOCINQ)
+			require.NoError(t, err)
+			return unread == 0
+		})
+	}
+}
+
 // The doorbells are close-on-exec and nonblocking.
 func TestDescriptorFlags(t *testing.T) {
 	for _, backend := range Backends() {

@@ -135,15 +135,14 @@ func TestOneRingForANight(t *testing.T) {
 	assert.EqualValues(t, 3, bell.rings.Load())
 }
 
-// The poller stores asleep and then looks at root; who notifies sets root and then
-// looks at asleep. However they meet, one sees the other.
-func TestBedOrRing(t *testing.T) {
-	if runtime.GOOS == "wasip1" {
+// duel lets two functions meet, again and again and each time at another place, and
+// calls after when both have ended.
+func duel(t *testing.T, before, one, other func(), after func(round uint32)) {
+	t.Helper()
+	if runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
 		t.Skip("there are no threads")
 	}
-	p := freshPoller(t) // it has not started
-	s := p.set
-	var gate, done, sawAwake atomic.Uint32
+	var gate, done atomic.Uint32
 	const end = ^uint32(0)
 	spin := func(condition func() bool) {
 		for i := 1; !condition(); i++ {
@@ -160,8 +159,7 @@ func TestBedOrRing(t *testing.T) {
 			if gate.Load() == end {
 				return
 			}
-			raise(&s.root, 3)
-			sawAwake.Store(atomic.LoadUint32(&s.asleep)&1 ^ 1)
+			other()
 			done.Store(round)
 		}
 	}()
@@ -169,26 +167,83 @@ func TestBedOrRing(t *testing.T) {
 		gate.Store(end)
 		<-ended
 	}()
-	var stop atomic.Uint32
-	round, overlaps := uint32(0), 0
+	round := uint32(0)
 	for range testenv.Rounds(300_000) {
 		round++
-		s.getUp()
-		atomic.StoreUint32(&s.root, 0)
+		before()
 		gate.Store(round)
-		for i := uint32(0); i < round%256; i++ { // so that they meet at each place
+		for i := uint32(0); i < round%256; i++ {
 			_ = gate.Load()
 		}
-		sleeps := !s.goToBed(&stop)
+		one()
 		spin(func() bool { return done.Load() == round })
-		if sleeps && sawAwake.Load() == 1 {
+		after(round)
+	}
+}
+
+// The poller stores asleep and then looks at root; who notifies sets root and then
+// looks at asleep. However they meet, one sees the other.
+func TestBedOrRing(t *testing.T) {
+	s := freshPoller(t).set // its poller has not started
+	var stop atomic.Uint32
+	var sleeps, rings bool
+	duel(t, func() {
+		s.getUp()
+		atomic.StoreUint32(&s.root, 0)
+	}, func() {
+		sleeps = !s.goToBed(&stop)
+	}, func() {
+		raise(&s.root, 3)
+		rings = atomic.LoadUint32(&s.asleep)&1 == 1
+	}, func(round uint32) {
+		if sleeps && !rings {
 			t.Fatalf("round %d: the poller sleeps, and nobody rings", round)
 		}
-		if sleeps {
-			overlaps++
-		}
+	})
+}
+
+// A bit that is set while a scan takes its word is taken with it, or stays.
+func TestScanTakesWhatItClears(t *testing.T) {
+	p := freshPoller(t)
+	s := p.set // its poller has not started
+	var stop atomic.Uint32
+	require.True(t, !s.goToBed(&stop))
+	s.getUp()
+	var handles []Handle
+	for range 65 { // the last has a bit of root to itself
+		h, err := s.admit(newNotifier(p, nil))
+		require.NoError(t, err)
+		handles = append(handles, h)
 	}
-	t.Logf("of %d rounds the poller slept in %d", round, overlaps)
+	one, other := handles[0], handles[64]
+	found := 0
+	scan := func() { s.scan(func(i uint32) { s.clear(i); found++ }) }
+	duel(t, func() {
+		found = 0
+		_ = s.notify(one)
+	}, scan, func() {
+		_ = s.notify(other)
+	}, func(round uint32) {
+		scan()
+		if found != 2 {
+			t.Fatalf("round %d: %d of 2 found", round, found)
+		}
+	})
+}
+
+// Of the poller and Clear one takes the bit; when both have ended nothing is left of
+// what was notified before.
+func TestDeliverAgainstClear(t *testing.T) {
+	p, _ := fakePoller(t)
+	list, handles := notifiers(t, p, 1)
+	n, i := list[0], handles[0].index()
+	settle(t, p)
+	bit := steps(p.set, i)[0]
+	duel(t, bit, func() { n.deliver(p.set, i) }, func() { n.Clear() }, func(round uint32) {
+		if len(n.C()) != 0 || isSet(n) {
+			t.Fatalf("round %d: a token after Clear", round)
+		}
+	})
 }
 
 // A poller that has just been closed gives no handle to a notifier that it has not
@@ -201,4 +256,29 @@ func TestClosedPollerAdmitsNobody(t *testing.T) {
 	_, err := n.Handle()
 	require.ErrorIs(t, err, ErrClosed)
 	require.Nil(t, p.exited)
+}
+
+// A Wait that blocked takes what was notified until it returns, like one that did not:
+// here a ready bit that comes together with its token.
+func TestWaitThatBlockedCoversAll(t *testing.T) {
+	p, _ := fakePoller(t)
+	list, handles := notifiers(t, p, 1)
+	n := list[0]
+	settle(t, p)
+	done := make(chan error)
+	go func() { done <- n.Wait(t.Context()) }()
+	wait(t, "Wait to block", func() bool {
+		for _, stack := range goroutines() {
+			head, _, _ := strings.Cut(stack, "\n")
+			if strings.Contains(head, "[select") && strings.Contains(stack, "(*Notifier).Wait(") {
+				return true
+			}
+		}
+		return false
+	})
+	take(steps(p.set, handles[0].index())[:1])
+	require.NoError(t, n.Notify())
+	require.NoError(t, within(t, "Wait to return", done))
+	require.False(t, isSet(n))
+	require.Empty(t, n.C())
 }

@@ -201,6 +201,11 @@ func TestOrphanBits(t *testing.T) {
 	n, _ := notifiers(t, p, 1)
 	assert.EqualValues(t, 1, n[0].handle.index())
 	require.False(t, isSet(n[0]), "the former owner's bit")
+
+	// One that has an owner by the time the poller gets to it is none.
+	take(steps(p.set, 1)[:1])
+	p.set.dropOrphan(1)
+	require.True(t, isSet(n[0]))
 	require.NoError(t, n[0].handle.Notify())
 	receive(t, n[0])
 }
