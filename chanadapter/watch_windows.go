@@ -31,6 +31,7 @@ type portSet struct {
 	mu       sync.Mutex
 	entries  map[uintptr]*portEntry // by key
 	byHandle map[uintptr]*portEntry // those whose handle has not been found to be another object's
+	behind   bool                   // a wait that should be under way is not
 }
 
 // portEntry is a registration.
@@ -184,6 +185,7 @@ func (s *portSet) wait(found func(key uintptr, e Events)) error {
 		default:
 			return os.NewSyscallError("GetQueuedCompletionStatus", err) // the handle is another's
 		}
+		s.catchUp()
 	}
 }
 
@@ -198,10 +200,32 @@ func (s *portSet) fired(key uintptr) bool {
 	}
 	e.armed = false
 	if e.consumed && !e.level {
-		// It has worked before: what can fail is memory. Rearm tries again.
-		_ = s.arm(e)
+		s.begin(e)
 	}
 	return true
+}
+
+// begin begins e's next wait. It has worked before: what can fail is memory, so it
+// is tried again, after other events or on the rounds. s.mu is held.
+func (s *portSet) begin(e *portEntry) {
+	if s.arm(e) != nil {
+		s.behind = true
+	}
+}
+
+// catchUp begins the waits that could not be begun.
+func (s *portSet) catchUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.behind {
+		return
+	}
+	s.behind = false
+	for _, e := range s.entries {
+		if e.consumed && !e.level && !e.armed {
+			s.begin(e)
+		}
+	}
 }
 
 func (s *portSet) shut() {

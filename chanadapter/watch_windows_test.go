@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -420,5 +421,40 @@ func TestWatchRefusesABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := Watch(uintptr(h))
 		assert.ErrorContains(t, err, "synctest")
+	})
+}
+
+// refusing are waits of which some cannot be begun.
+type refusing struct {
+	waitKind
+	refusals *atomic.Int32 // how many more
+}
+
+func (r refusing) arm(s *portSet, e *portEntry) error {
+	if r.refusals.Add(-1) >= 0 {
+		return windows.ERROR_NOT_ENOUGH_MEMORY
+	}
+	return r.waitKind.arm(s, e)
+}
+
+// TestNextWaitIsRefused, when there is no memory, while the watch is under way. It
+// is begun later, and nobody has to ask for it.
+func TestNextWaitIsRefused(t *testing.T) {
+	defer func(usual time.Duration) { watchInterval = usual }(watchInterval)
+	watchInterval = 50 * time.Millisecond
+	eachWait(t, func(t *testing.T) {
+		var refusals atomic.Int32
+		kind := refusing{bestWaits(), &refusals}
+		bestWaits = func() waitKind { return kind }
+		h := event(t, autoReset)
+		n := mustWatch(t, h)
+		for range 2 {
+			refusals.Store(2)
+			set(t, h)
+			receive(t, n.C())
+			set(t, h)
+			receive(t, n.C())
+		}
+		require.NoError(t, n.Close())
 	})
 }
