@@ -28,8 +28,9 @@
 //
 // # Who owns what
 //
-// Watch never reads, writes, closes or changes the flags of the descriptor. Once Close has returned the library does not touch it
-// any more, so that its owner can close it right after. Close first, then the
+// Watch never reads, writes, closes or changes the flags of the descriptor. Once
+// Close has returned the library does not touch it any more, so that its owner can
+// close it right after. Close first, then the
 // owner: an owner that closes it earlier does no harm, but the kernel does not
 // tell, and what had been watched falls silent.
 //

@@ -57,7 +57,8 @@
 // data. The receiving goroutine needs a P: while all are busy it waits for one,
 // like any goroutine. A notifier whose handle was taken lives until Close.
 // Closing the library's descriptors behind its back is noticed within about a
-// second, and is a fault.
+// second, and is a fault; on Linux not if the number went to another eventfd. For
+// that a poller in bed gets up once a second.
 //
 // # Platforms
 //
@@ -75,7 +76,8 @@
 //
 // New, C, Notify, Wait, Wakes, Clear and Close work inside a bubble, and waiting
 // is durably blocking. Handle gives an error there: a poller's send on a bubble's
-// channel would end the process. Like any channel, a notifier made in a bubble
+// channel would end the process. Done or a blocking Wait of a notifier from outside
+// needs a channel made beforehand, of which there are 16. Like any channel, a notifier made in a bubble
 // must not be used outside of it.
 package notifier
 
