@@ -52,6 +52,7 @@ func main() {
 		{"life", b.life},
 		{"stopworld", b.stopWorld},
 		{"busy", b.busy},
+		{"records", b.records},
 	}
 	began := time.Now()
 	ran := 0

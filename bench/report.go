@@ -107,6 +107,7 @@ var promises = []struct {
 	{"memory", "memory of an idle notifier with a handle, shared memory included", "", 256, "bytes"},
 	{"descriptors", "its threads and descriptors", "", 0, ""},
 	{"ring", "ring: time for a 32-byte record from one C thread", "a cgo callback a record", 1. / 8, "x"},
+	{"ring-stopworld", "the same while the world stops, p99 of the producer's call", "the same", 1. / 20, "x"},
 }
 
 func (b *bench) targetTable() string {

@@ -1,0 +1,289 @@
+package main
+
+// This file measures records from C threads: chanadapter.Ring against what people
+// use to get data into Go.
+
+// #cgo CFLAGS: -I${SRCDIR}/../chanadapter
+// #include "records.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/wakechan/wakechan/chanadapter"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	nameRing           = "Ring"
+	nameRecordCallback = "a cgo callback a record"
+	nameRecordPipe     = "a pipe"
+	nameRecordBatch    = "a channel, one callback for 64"
+)
+
+// recordSink receives records. All of them are summed up, so that each is looked at.
+type recordSink struct {
+	count, sum atomic.Int64
+	total      int64 // as many are due
+	done       chan int64
+	batches    chan []byte
+}
+
+// take is for one record that any thread brings.
+func (s *recordSink) take(rec []byte) {
+	s.sum.Add(*(*int64)(unsafe.Pointer(unsafe.SliceData(rec))))
+	s.add(1)
+}
+
+func (s *recordSink) add(n int64) {
+	if s.count.Add(n) == s.total {
+		s.done <- foreignClock()
+	}
+}
+
+// takeAll is for records that lie side by side.
+func (s *recordSink) takeAll(b []byte, length int) {
+	n, sum := int64(0), int64(0)
+	for ; len(b) >= length; b = b[length:] {
+		sum += *(*int64)(unsafe.Pointer(unsafe.SliceData(b)))
+		n++
+	}
+	s.sum.Add(sum)
+	if n > 0 {
+		s.add(n)
+	}
+}
+
+// carrier brings records of a length to a sink.
+type carrier struct {
+	name   string
+	way    int
+	target uint64
+	length int
+	sink   *recordSink
+	close  func()
+	lost   func() uint64 // nil: none can be
+}
+
+func newSink() (*recordSink, uint64) {
+	s := &recordSink{done: make(chan int64, 1), batches: make(chan []byte, 64)}
+	sinks = append(sinks, s)
+	return s, uint64(len(sinks) - 1)
+}
+
+func carriers(length int) []*carrier {
+	return []*carrier{ringCarrier(length), callbackCarrier(length), pipeCarrier(length), batchCarrier(length)}
+}
+
+func ringCarrier(length int) *carrier {
+	s, _ := newSink()
+	r := must1(chanadapter.NewRing(1 << 20))
+	h := must1(r.Handle())
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for r.Wait(context.Background()) == nil {
+			n, sum := int64(0), int64(0)
+			for rec := range r.Records() {
+				sum += *(*int64)(unsafe.Pointer(unsafe.SliceData(rec)))
+				if n++; n == 64 {
+					s.sum.Add(sum)
+					s.add(n)
+					n, sum = 0, 0
+				}
+			}
+			s.sum.Add(sum)
+			if n > 0 {
+				s.add(n)
+			}
+		}
+	})
+	return &carrier{nameRing, C.RECORD_RING, uint64(h), length, s, func() { must(r.Close()); reader.Wait() }, r.Lost}
+}
+
+func callbackCarrier(length int) *carrier {
+	s, id := newSink()
+	return &carrier{nameRecordCallback, C.RECORD_CALLBACK, id, length, s, func() {}, nil}
+}
+
+func pipeCarrier(length int) *carrier {
+	s, _ := newSink()
+	var ends [2]int
+	must(unix.Pipe2(ends[:], unix.O_CLOEXEC))
+	must(unix.SetNonblock(ends[0], true))
+	f := os.NewFile(uintptr(ends[0]), "pipe")
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		buf := make([]byte, 64<<10)
+		have := 0
+		for {
+			n, err := f.Read(buf[have:])
+			if err == io.EOF {
+				return
+			}
+			must(err)
+			have += n
+			whole := have / length * length
+			s.takeAll(buf[:whole], length)
+			have = copy(buf, buf[whole:have])
+		}
+	})
+	return &carrier{nameRecordPipe, C.RECORD_PIPE, uint64(ends[1]), length, s, func() { must(unix.Close(ends[1])); reader.Wait(); must(f.Close()) }, nil}
+}
+
+func batchCarrier(length int) *carrier {
+	s, id := newSink()
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for b := range s.batches {
+			s.takeAll(b, length)
+		}
+	})
+	return &carrier{nameRecordBatch, C.RECORD_BATCH, id, length, s, func() { close(s.batches); reader.Wait() }, nil}
+}
+
+// run has so many threads send n records each, and returns the time from the
+// first one's beginning until all were received, divided among the threads.
+func (c *carrier) run(producers int) func(n int) time.Duration {
+	return func(n int) time.Duration { return c.send(producers, n, 0, nil) / time.Duration(producers) }
+}
+
+func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) time.Duration {
+	c.sink.count.Store(0)
+	c.sink.sum.Store(0)
+	c.sink.total = int64(producers * n)
+	barrier := newBarrier(producers)
+	threads := make([]*C.recorder, producers)
+	for i := range threads {
+		r := (*C.recorder)(C.calloc(1, C.sizeof_recorder))
+		r.way, r.target, r.n, r.length = C.int(c.way), C.uint64_t(c.target), C.int64_t(n), C.int64_t(c.length)
+		r.period_ns, r.barrier = C.int64_t(period), barrier.c
+		if stamps != nil {
+			r.stamps = (*C.int64_t)(unsafe.SliceData(stamps))
+		}
+		threads[i] = r
+		if err := C.recorder_start(r); err != 0 {
+			panic(fmt.Sprint("pthread_create: ", unix.Errno(err)))
+		}
+	}
+	end := <-c.sink.done
+	start := end
+	for _, r := range threads {
+		C.recorder_join(r)
+		start = min(start, int64(r.start_ns))
+		C.free(unsafe.Pointer(r))
+	}
+	barrier.free()
+	if want := int64(producers) * int64(n) * int64(n-1) / 2; c.sink.sum.Load() != want {
+		panic(fmt.Sprintf("%s: the records add up to %d instead of %d", c.name, c.sink.sum.Load(), want))
+	}
+	return time.Duration(end - start)
+}
+
+// fewestRecords are sent at least, so that starting the threads counts for nothing.
+const fewestRecords = 20_000
+
+func (b *bench) records() {
+	s := b.section("Records from C threads",
+		"C threads send records in a loop, until a goroutine has all of them; it looks at each. Time for one record, all threads together. A full ring (1 MiB) is tried again; how many such refusals came for 1,000 records stands in the last column.")
+	t := s.table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "full")
+	for _, length := range []int{32, 256} {
+		for _, producers := range b.pick([]int{1, 2, 4}, []int{1, 2}) {
+			list := carriers(length)
+			var contestants []contestant
+			sent := 0
+			for _, c := range list {
+				run := c.run(producers)
+				contestants = append(contestants, contestant{c.name, func(n int) time.Duration {
+					m := max(n, fewestRecords)
+					if c.lost != nil {
+						sent += m * producers
+					}
+					return time.Duration(float64(run(m)) * float64(n) / float64(m))
+				}})
+			}
+			scores := compete(b.rounds(60), b.length(6*time.Millisecond), contestants)
+			for i, sc := range scores {
+				m, full := sc.spread(), "-"
+				if list[i].lost != nil {
+					full = fmt.Sprintf("%.3g", 1000*float64(list[i].lost())/float64(sent))
+				}
+				t.add(length, producers, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)), full)
+			}
+			if length == 32 && producers == 1 {
+				b.target("ring", scores[0].against(find(scores, nameRecordCallback)))
+			}
+			for _, c := range list {
+				c.close()
+			}
+		}
+	}
+	b.recordsWhileTheWorldStops()
+}
+
+func (b *bench) recordsWhileTheWorldStops() {
+	s := b.section("A record while the world stops",
+		"A C thread sends a record of 32 bytes every 50 µs, and a goroutine does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C.")
+	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "Ring's p99 is")
+	heap := newGarbage(32 << 20)
+	for _, m := range []struct {
+		name string
+		do   func()
+	}{
+		{"runtime.GC", runtime.GC},
+		{"runtime.ReadMemStats", func() { var m runtime.MemStats; runtime.ReadMemStats(&m) }},
+	} {
+		list := []*carrier{ringCarrier(32), callbackCarrier(32), pipeCarrier(32)}
+		all, p99, row := make([][]float64, len(list)), make([]score, len(list)), make([][]float64, len(list))
+		left := maxDiscarded * len(list) * b.rounds(15)
+		for range b.rounds(15) {
+			for i, c := range list {
+				undisturbed(&left, func() { row[i] = c.timedRecords(max(200, int(b.length(40*time.Millisecond)/callPeriod)), m.do) })
+				slices.Sort(row[i])
+			}
+			for i, v := range row {
+				p99[i].ns = append(p99[i].ns, quantile(v, 0.99))
+				all[i] = append(all[i], v...)
+			}
+		}
+		for i, c := range list {
+			slices.Sort(all[i])
+			t.add(m.name, c.name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(quantile(all[i], 0.999)),
+				duration(quantile(all[i], 1)), ratio(p99[0].against(p99[i])))
+			c.close()
+		}
+		b.target("ring-stopworld", p99[0].against(p99[1])) // the last one's stays
+	}
+	runtime.KeepAlive(heap)
+}
+
+// timedRecords sends n records while meanwhile runs in a loop, and returns how long
+// each call took.
+func (c *carrier) timedRecords(n int, meanwhile func()) []float64 {
+	stamps := cNumbers(n)
+	defer freeNumbers(stamps)
+	stop := make(chan struct{})
+	var other sync.WaitGroup
+	other.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				meanwhile()
+			}
+		}
+	})
+	c.send(1, n, callPeriod, stamps)
+	close(stop)
+	other.Wait()
+	return floats(stamps)
+}
