@@ -25,6 +25,10 @@ func Again(ctx context.Context, t testing.TB, arguments ...string) *exec.Cmd {
 	if err != nil || runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
 		Missing(t, "processes", "cannot run the test binary again")
 	}
+	// What the process reaches counts for verify/coverage too.
+	if dir := os.Getenv("WAKECHAN_COVERDIR"); dir != "" && testing.CoverMode() != "" {
+		arguments = append([]string{"-test.gocoverdir=" + dir}, arguments...)
+	}
 	if emulator := os.Getenv("WAKECHAN_EMULATOR"); emulator != "" {
 		return exec.CommandContext(ctx, emulator, append([]string{self}, arguments...)...)
 	}
