@@ -1,0 +1,108 @@
+//! ring.h in Rust: what a foreign thread needs to hand records to a goroutine, without C. The header is the ABI's document;
+//! this follows its steps. The wake-up itself is ../rust/notifier.rs, for Linux.
+
+use crate::notifier;
+use std::sync::atomic::{fence, AtomicU32, AtomicUsize, Ordering::*};
+
+const ABI: u32 = 1;
+const MAGIC: u32 = 0x676e6972;
+const BUSY: u32 = 0x4000_0000;
+const READY: u32 = 0x8000_0000;
+const DROPPED: u32 = 0xc000_0000;
+
+/// Why a record was not taken; the numbers are those of the C codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    Closed = -1,
+    Invalid = -2,
+    Failed = -3, // it is in the ring, but the doorbell failed; the next push tries again
+    Full = -4,
+    TooLarge = -5,
+}
+
+/// Appends a copy of data. It never waits: a record that finds no room is counted as lost.
+///
+/// # Safety
+/// The number is 0 or came from Ring.Handle in this process, at whatever time: it stays harmless after Close.
+pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
+    let base = (ring >> 28 << 12) as usize;
+    let generation = ring as u32 & 0xfff_ffff;
+    if base == 0 || generation == 0 {
+        return Err(Error::Invalid);
+    }
+    let word = |offset: usize| &*((base + offset) as *const AtomicU32);
+    let native = |offset: usize| &*((base + offset) as *const AtomicUsize);
+    match word(4).load(SeqCst) {
+        ABI => {}
+        0 => return Err(Error::Closed), // a forked child's wiped memory
+        _ => return Err(Error::Invalid),
+    }
+
+    // 1. Reserve. The position is read first and exchanged last, so that all that is read in between is of one ring.
+    let span = 8 + (data.len() + 7 & !7);
+    let (mut position, pad, size, memory) = loop {
+        let p = native(128).load(SeqCst);
+        if word(8).load(SeqCst) != generation || p & 7 != 0 {
+            return Err(Error::Closed);
+        }
+        let size = word(16).load(SeqCst) as usize;
+        if data.len() > word(20).load(SeqCst) as usize {
+            native(384).fetch_add(1, Relaxed);
+            return Err(Error::TooLarge);
+        }
+        let memory = native(32).load(SeqCst);
+        let rest = size - (p & size - 1);
+        let mirrored = word(12).load(SeqCst) & 1 != 0;
+        let pad = if span > rest && !mirrored { rest } else { 0 };
+        let used = p.wrapping_sub(native(256).load(SeqCst));
+        if used > size || pad + span > size - used {
+            if native(128).load(SeqCst) != p {
+                continue; // the two do not belong together
+            }
+            native(384).fetch_add(1, Relaxed);
+            return Err(Error::Full);
+        }
+        if native(128).compare_exchange(p, p.wrapping_add(pad + span), SeqCst, SeqCst).is_ok() {
+            break (p, pad, size, memory);
+        }
+    };
+    fence(SeqCst);
+
+    // Wakes a reader who sleeps and can use the record with this tag: notify first, and only then put out the light.
+    let wake = |tag: u32| -> Result<(), Error> {
+        let wanted = word(264).load(SeqCst);
+        if wanted & 1 == 0 || wanted & 2 != 0 && native(256).load(SeqCst) as u32 ^ MAGIC != tag {
+            return Ok(());
+        }
+        let handle = word(24).load(SeqCst) as u64 | (word(28).load(SeqCst) as u64) << 32;
+        if let Err(notifier::Error::Failed(_)) = notifier::notify(handle) {
+            return Err(Error::Failed);
+        }
+        let _ = word(264).compare_exchange(wanted, wanted & !1, SeqCst, SeqCst);
+        Ok(())
+    };
+
+    // What is left before the end becomes a record that is dropped.
+    let header = |p: usize| (memory + (p & size - 1)) as *const AtomicU32;
+    if pad > 0 {
+        let (h, tag) = (header(position), position as u32 ^ MAGIC);
+        (*h.add(1)).store(tag, Relaxed);
+        (*h).store(DROPPED | (pad - 8) as u32, Release);
+        let _ = wake(tag);
+        position = position.wrapping_add(pad);
+    }
+    let (h, tag) = (header(position), position as u32 ^ MAGIC);
+    (*h.add(1)).store(tag, Relaxed);
+    (*h).store(BUSY | data.len() as u32, Relaxed);
+
+    // 2. Fill.
+    std::ptr::copy_nonoverlapping(data.as_ptr(), h.add(2) as *mut u8, data.len());
+
+    // 3. Commit, unless the ring was shut. The memory is the reader's from then on.
+    if word(8).load(SeqCst) != generation {
+        (*h).store(DROPPED | data.len() as u32, Release);
+        return Err(Error::Closed);
+    }
+    (*h).store(READY | data.len() as u32, Release);
+    wake(tag)
+}
