@@ -350,7 +350,8 @@ func (packetWaits) discard(e *portEntry) {
 }
 
 // poolWaits are RegisterWaitForSingleObject's: a thread of the system waits for up
-// to 63 objects, and calls us back.
+// to 63 objects, and calls us back. In Wine that thread may still be waiting for an
+// object just after its wait was unregistered, and take one signal with it.
 type poolWaits struct{}
 
 var (

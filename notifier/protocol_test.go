@@ -142,6 +142,9 @@ func duel(t *testing.T, before, one, other func(), after func(round uint32)) {
 	if runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
 		t.Skip("there are no threads")
 	}
+	if testenv.WeakEmulator() {
+		t.Skip("the emulator has not the processor's order of memory")
+	}
 	var gate, done atomic.Uint32
 	const end = ^uint32(0)
 	spin := func(condition func() bool) {

@@ -4,6 +4,7 @@ package testenv
 import (
 	"iter"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +34,14 @@ func Patience() time.Duration {
 		d = time.Duration(float64(d) * f)
 	}
 	return d
+}
+
+// WeakEmulator tells whether the processor is emulated without its order of memory:
+// qemu-aarch64 on x86 (seen with 7.2) lets a load-acquire overtake an older
+// store-release, which arm64 forbids and Go's atomics count on. A wake-up that is
+// lost by that comes with the poller's rounds.
+func WeakEmulator() bool {
+	return runtime.GOARCH == "arm64" && os.Getenv("WAKECHAN_EMULATOR") != ""
 }
 
 // Times is how often a stress test repeats something that it does n times when
