@@ -12,7 +12,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,29 +20,6 @@ import (
 	"github.com/wakechan/wakechan/internal/foreign"
 	"github.com/wakechan/wakechan/internal/testenv"
 )
-
-// refuse makes the kernel answer EPERM to a system call of any thread from now
-// on, as a sandbox does.
-func refuse(t *testing.T, call uint32) {
-	t.Helper()
-	const allowed, denied = 0x7fff0000, 0x00050000 | uint32(unix.EPERM) // SECCOMP_RET_…
-	program := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the call's number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: denied},
-		{Code: unix.BPF_RET | unix.BPF_K, K: allowed},
-	}
-	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	require.NoError(t, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-	_, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&filter)))
-	runtime.KeepAlive(program)
-	if err != 0 {
-		testenv.Missing(t, "seccomp", err.Error())
-	}
-}
 
 // Where eventfd is denied the self-pipe is chosen, unasked.
 func TestEventFDIsRefused(t *testing.T) {
@@ -54,7 +30,7 @@ func TestEventFDIsRefused(t *testing.T) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	_, _ = r.Close(), w.Close()
-	refuse(t, unix.SYS_EVENTFD2)
+	testenv.Refuse(t, unix.SYS_EVENTFD2)
 
 	assert.Equal(t, []string{"pipe"}, Backends(), "what works here")
 	_, err = NewPoller(WithBackend("eventfd"))
@@ -114,6 +90,59 @@ func works(t *testing.T, n *Notifier) {
 		list, handles := notifiers(t, p, 1)
 		require.NoError(t, handles[0].Notify())
 		receive(t, list[0])
+	}
+}
+
+// Where the system refuses one of the calls by which a poller is made, NewPoller says
+// which, nothing of it is left, and Go's side goes on.
+func TestPollerIsRefused(t *testing.T) {
+	for name, refused := range map[string]struct {
+		call uint32
+	}{
+		"pipe2":     {call: unix.SYS_PIPE2},
+		"eventfd2":  {call: unix.SYS_EVENTFD2},
+		"epoll_ctl": {call: unix.SYS_EPOLL_CTL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !testenv.Child(t) {
+				return
+			}
+			n, err := New()
+			require.NoError(t, err)
+			before := openDescriptors()
+			testenv.Refuse(t, refused.call)
+			for range 20 {
+				for _, backend := range []string{"eventfd", "pipe"} {
+					p, err := NewPoller(WithBackend(backend))
+					if name == "epoll_ctl" || name == "pipe2" && backend == "pipe" || name == "eventfd2" && backend == "eventfd" {
+						require.ErrorContains(t, err, "no "+backend+" doorbell")
+						require.Nil(t, p)
+					} else {
+						require.NoError(t, err)
+						require.NoError(t, p.Close())
+					}
+				}
+				require.NoError(t, n.Notify())
+				require.NoError(t, n.Wait(t.Context()))
+			}
+			if name == "epoll_ctl" {
+				_, err = n.Handle()
+				require.ErrorContains(t, err, "the runtime cannot wait for it")
+				require.NoError(t, n.Err())
+			}
+			ours := map[int]bool{}
+			if list := sets.Load(); list != nil {
+				for _, s := range *list {
+					for _, fd := range descriptorsOf(s.bell) {
+						ours[fd] = true
+					}
+				}
+			}
+			for fd, file := range openDescriptors() {
+				_, old := before[fd]
+				assert.True(t, old || ours[fd], "descriptor %d was left behind: %s", fd, file)
+			}
+		})
 	}
 }
 
