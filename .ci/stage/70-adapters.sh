@@ -55,3 +55,16 @@ for arch in s390x arm; do
   GOARCH=$arch CGO_ENABLED=0 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on linux/$arch" \
     go test -short -v -count=1 -timeout=10m -exec "qemu-$arch-static" ./chanadapter
 done
+# The ring's C threads: of Windows, and on other processors.
+need=()
+command -v aarch64-linux-gnu-gcc >/dev/null || need+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+command -v s390x-linux-gnu-gcc >/dev/null || need+=(gcc-s390x-linux-gnu libc6-dev-s390x-cross)
+((${#need[@]} == 0)) || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null; }
+ring=(go test -short -v -count=1 -timeout=5m -run '^TestRing' -skip '^TestRing(Header|Layout|InC)' ./chanadapter)
+export CGO_ENABLED=1 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE=cgo
+GOOS=windows CC=x86_64-w64-mingw32-gcc .ci/tally "ring on windows/amd64, C threads" "${ring[@]}" -exec "$PWD/scripts/wine-exec"
+for pair in arm64:aarch64 s390x:s390x; do
+  export WAKECHAN_EMULATOR=qemu-${pair#*:}-static
+  GOARCH=${pair%:*} CC=${pair#*:}-linux-gnu-gcc .ci/tally "ring on linux/${pair%:*}, C threads" \
+    "${ring[@]}" -exec "$WAKECHAN_EMULATOR" -ldflags='-linkmode external -extldflags -static' -tags=netgo,osusergo
+done
