@@ -220,10 +220,10 @@ func TestBarriersGo(t *testing.T) {
 		arch  string
 		fence string // of the mnemonics, one after another
 		swap  string // as scan exchanges a summary
-		store string // as goToBed stores asleep
+		store string // as goToBed exchanges asleep
 		load  string
 	}{
-		{"arm64", "STLRW LDARW", "SWPALW|STLXRW", "STLRW", "LDARW"},
+		{"arm64", "STLRW LDARW", "SWPALW|STLXRW", "SWPALW", "LDARW"},
 		{"amd64", "XCHGL MOVL", "XCHGL", "XCHGL", "MOVL"},
 	} {
 		t.Run(c.arch, func(t *testing.T) {

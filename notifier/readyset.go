@@ -384,7 +384,10 @@ func raise(word *uint32, bit uint32) {
 // after that sees it odd, and rings. It is up again when goToBed returns true.
 func (s *readySet) goToBed(stop *atomic.Uint32) bool {
 	s.epoch += 2
-	atomic.StoreUint32(&s.asleep, s.epoch)
+	// An exchange where a store would do: in race builds a store of memory outside
+	// of the Go heap is no more than a release, which the look at root may overtake,
+	// and so it is under qemu-aarch64 on x86. On amd64 both are XCHG.
+	atomic.SwapUint32(&s.asleep, s.epoch)
 	if atomic.LoadUint32(&s.root) == 0 && stop.Load() == 0 {
 		return false
 	}

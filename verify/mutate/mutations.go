@@ -76,8 +76,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "look-before-arming", why: "the poller looks at root before it stores asleep", file: "readyset.go",
-		old:   "	atomic.StoreUint32(&s.asleep, s.epoch)\n	if atomic.LoadUint32(&s.root) == 0 && stop.Load() == 0 {\n		return false\n	}\n	s.getUp()\n	return true\n",
-		new:   "	if atomic.LoadUint32(&s.root) == 0 && stop.Load() == 0 {\n		atomic.StoreUint32(&s.asleep, s.epoch)\n		return false\n	}\n	return true\n",
+		old:   "	atomic.SwapUint32(&s.asleep, s.epoch)\n	if atomic.LoadUint32(&s.root) == 0 && stop.Load() == 0 {\n		return false\n	}\n	s.getUp()\n	return true\n",
+		new:   "	if atomic.LoadUint32(&s.root) == 0 && stop.Load() == 0 {\n		atomic.SwapUint32(&s.asleep, s.epoch)\n		return false\n	}\n	return true\n",
 		first: "TestSuite|TestBedOrRing", long: "TestBarriersGo",
 	},
 	{
