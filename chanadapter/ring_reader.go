@@ -347,7 +347,9 @@ func (r *Ring) settle() (again bool, fault error) {
 			mode |= headOnlyBit
 		}
 		r.b.epoch += headOnlyBit << 1
-		atomic.StoreUint32(&c.wanted, r.b.epoch|mode)
+		// An exchange, since in race builds a store of memory outside of the Go heap
+		// is no more than a release, which the look at position may overtake.
+		atomic.SwapUint32(&c.wanted, r.b.epoch|mode)
 		switch {
 		case reserved && !r.final():
 			r.noteStall()
