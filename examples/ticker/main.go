@@ -111,10 +111,13 @@ func summary(out io.Writer, tickers []*ticker, interrupted bool) error {
 	var sent, woken, spurious, late uint64
 	for _, t := range tickers {
 		t.n.Close()
-		sent += t.sent.Load()
-		woken += t.woken.Load()
+		// A thread that is at a tick has written since, and sent not yet.
+		w := t.woken.Load()
+		s := max(t.sent.Load(), w)
+		sent += s
+		woken += w
 		spurious += t.spurious.Load()
-		if t.since.Load() != 0 {
+		if t.since.Load() != 0 && s > w {
 			late++ // sent, and nobody received it any more
 		}
 	}
