@@ -5,6 +5,7 @@ package chanadapter
 
 import (
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,4 +48,49 @@ func TestCallsAreRefused(t *testing.T) {
 			require.Nil(t, sharedSet())
 		})
 	}
+}
+
+// A ring does without memory that can be mapped twice.
+func TestRingWithoutItsCalls(t *testing.T) {
+	for name, call := range map[string]uint32{"memfd_create": unix.SYS_MEMFD_CREATE, "ftruncate": unix.SYS_FTRUNCATE} {
+		t.Run(name, func(t *testing.T) {
+			if name == "ftruncate" && strconv.IntSize == 32 {
+				t.Skip("it is ftruncate64 there")
+			}
+			if !testenv.Child(t) {
+				return
+			}
+			before := openDescriptors()
+			testenv.Refuse(t, call)
+			for range 10 {
+				r, err := NewRing(1 << 12)
+				require.NoError(t, err)
+				require.False(t, r.b.mirrored)
+				for i := range byte(200) { // more than once round
+					require.NoError(t, r.Push([]byte{i, i, i, i}))
+					var buf [4]byte
+					n, err := r.ReadInto(buf[:])
+					require.NoError(t, err)
+					require.Equal(t, []byte{i, i, i, i}, buf[:n])
+				}
+				require.NoError(t, r.Close())
+			}
+			assert.Equal(t, before, openDescriptors(), "something was left behind")
+		})
+	}
+}
+
+// A timer that cannot be set says so, and is as it was.
+func TestTimerCannotBeSet(t *testing.T) {
+	if !testenv.Child(t) {
+		return
+	}
+	timer, err := NewTimer(Boottime)
+	require.NoError(t, err)
+	defer timer.Close()
+	testenv.Refuse(t, unix.SYS_TIMERFD_SETTIME)
+	require.ErrorIs(t, timer.After(1), unix.EPERM)
+	require.ErrorIs(t, timer.Every(1), unix.EPERM)
+	require.NoError(t, timer.Err())
+	require.Empty(t, timer.C())
 }

@@ -240,3 +240,55 @@ func TestSignalHandler(t *testing.T) {
 		})
 	}
 }
+
+// closefrom(3), as programs do before they become daemons: every descriptor of the
+// library is gone at once. Those of the runtime are spared, which no Go program
+// survives without.
+func TestCloseFrom(t *testing.T) {
+	if !testenv.Child(t) {
+		return
+	}
+	r, w, err := os.Pipe() // the runtime opens its own with the first that it polls
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	spared := openDescriptors()
+	var pollers []*Poller
+	var lists [][]*Notifier
+	var handles []Handle
+	for _, backend := range Backends() {
+		p, err := NewPoller(WithBackend(backend))
+		require.NoError(t, err)
+		list, h := notifiers(t, p, 2)
+		settle(t, p)
+		pollers, lists, handles = append(pollers, p), append(lists, list), append(handles, h...)
+	}
+	parked(t)
+	gone := 0
+	for fd := range openDescriptors() {
+		if _, spare := spared[fd]; !spare && unix.Close(fd) == nil {
+			gone++
+		}
+	}
+	require.GreaterOrEqual(t, gone, len(pollers))
+	for _, h := range handles {
+		require.Error(t, h.Notify(), "the descriptor is gone, or the notifier with it")
+	}
+	for i, p := range pollers {
+		ended(t, p, "somebody closed descriptor", lists[i])
+		require.NoError(t, p.Close())
+	}
+	for _, h := range handles {
+		require.ErrorIs(t, h.Notify(), ErrClosed)
+	}
+
+	// What is opened now works, at the same numbers too.
+	for _, backend := range Backends() {
+		p, err := NewPoller(WithBackend(backend))
+		require.NoError(t, err)
+		list, h := notifiers(t, p, 1)
+		require.NoError(t, h[0].Notify())
+		receive(t, list[0])
+		require.NoError(t, p.Close())
+	}
+}
