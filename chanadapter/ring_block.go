@@ -128,8 +128,9 @@ type ringBlock struct {
 
 	mu       sync.Mutex
 	life     uint32
-	lostBase uintptr   // c.lost at the beginning
-	lost     uint64    // what is known of it, once shut
+	lostBase uintptr // c.lost at the beginning
+	lost     uint64  // what was left in the ring; all that was lost, once counted
+	counted  bool
 	end      uintptr   // the position when it was shut
 	from     uintptr   // where the reader stopped
 	walked   uintptr   // how far reap has looked
@@ -200,6 +201,7 @@ type idleControl struct {
 	generation uint32 // of the next ring. Kept here: anybody can scribble on c
 	epoch      uint32 // of the last one, for wanted
 	position   uintptr
+	last       *ringBlock // of the last ring, which counts until then; nil if it is new
 }
 
 // ringPool has what outlives a Ring.
@@ -250,7 +252,9 @@ func openBlock(size int, memory ringMemory) (*ringBlock, error) {
 	}
 	c := idle.c
 	b.c, b.generation, b.epoch, b.start = c, idle.generation, idle.epoch, idle.position
-	b.lostBase = atomic.LoadUintptr(&c.lost)
+	if idle.last != nil {
+		b.lostBase = idle.last.countNoMore()
+	}
 	// The position is closed, or nobody knows of it yet.
 	atomic.StoreUint32(&c.magic, ringMagic)
 	atomic.StoreUint32(&c.flags, b.flags())
@@ -282,7 +286,7 @@ func takeControl(memory ringMemory) (idleControl, error) {
 	if base := uint64(uintptr(unsafe.Pointer(c))); base == 0 || base&(1<<ringBaseShift-1) != 0 || base>>ringAddressBits != 0 {
 		return idleControl{}, fmt.Errorf("the system gave memory at %#x, which does not fit a handle (%d-bit addresses)", base, ringAddressBits)
 	}
-	return idleControl{c, 1, 0, firstPosition}, nil
+	return idleControl{c, 1, 0, firstPosition, nil}, nil
 }
 
 // register makes r known by its handle.
@@ -387,7 +391,6 @@ func (b *ringBlock) reap() {
 
 // bury ends b's time in limbo. Its lock is held.
 func (b *ringBlock) bury(as uint32) {
-	b.lost += uint64(atomic.LoadUintptr(&b.c.lost) - b.lostBase)
 	b.life = as
 	ringPool.mu.Lock()
 	defer ringPool.mu.Unlock()
@@ -400,7 +403,7 @@ func (b *ringBlock) bury(as uint32) {
 	delete(ringPool.rings, b.handle())
 	if next := b.generation + 1; as == blockGone && next <= ringGenerationMask { // else it is retired
 		position := (b.end + firstPosition) &^ (firstPosition - 1)
-		ringPool.idle = append(ringPool.idle, idleControl{b.c, next, b.epoch, position})
+		ringPool.idle = append(ringPool.idle, idleControl{b.c, next, b.epoch, position, b})
 	}
 }
 
@@ -409,12 +412,22 @@ func (b *ringBlock) countLost() uint64 {
 	b.reap()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch b.life {
-	case blockGone, blockStuck:
+	if b.counted {
 		return b.lost
-	default:
-		return b.lost + uint64(atomic.LoadUintptr(&b.c.lost)-b.lostBase)
 	}
+	return b.lost + uint64(atomic.LoadUintptr(&b.c.lost)-b.lostBase)
+}
+
+// countNoMore is called when b's control block gets another ring: until then a
+// producer that was refused in b's time, and stopped before it counted that, still
+// counts for b. It returns what the next ring begins with.
+func (b *ringBlock) countNoMore() (base uintptr) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	base = atomic.LoadUintptr(&b.c.lost)
+	b.lost += uint64(base - b.lostBase)
+	b.counted = true
+	return base
 }
 
 // gone reports whether the data is unmapped.

@@ -193,6 +193,31 @@ func TestRingLateSayingSoToAnotherRing(t *testing.T) {
 	})
 }
 
+// A producer that was refused may count that after the end: it is that ring's loss
+// for as long as no other ring has the control block.
+func TestRingLateLoss(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		require.ErrorIs(t, r.Push(make([]byte, 4096)), ErrRecordTooLarge)
+		require.NoError(t, r.Close())
+		require.Equal(t, blockGone, r.b.life)
+		require.EqualValues(t, 1, r.Lost())
+		atomic.AddUintptr(&r.b.c.lost, 1)
+		require.EqualValues(t, 2, r.Lost())
+		for {
+			next := ring(t, 4096)
+			require.Zero(t, next.Lost())
+			if next.b.c == r.b.c {
+				atomic.AddUintptr(&r.b.c.lost, 1)
+				require.EqualValues(t, 1, next.Lost())
+				break
+			}
+			require.NoError(t, next.Close())
+		}
+		require.EqualValues(t, 2, r.Lost())
+	})
+}
+
 // While the oldest record is reserved the others wake nobody.
 func TestRingWakesForTheOldestOnly(t *testing.T) {
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
