@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/wakechan/wakechan/internal/bubble"
+	"github.com/wakechan/wakechan/internal/clock"
 )
 
 const secondReader = "chanadapter: a Ring has one reader: Records, ReadInto, Values, Chan and Wait must not be used while a Records loop runs"
@@ -353,13 +354,13 @@ func (r *Ring) settle() (again bool, fault error) {
 		switch {
 		case reserved && !r.final():
 			r.noteStall()
-			r.bed = monotonic()
+			r.bed = clock.Now()
 			return false, nil
 		case reserved:
 			atomic.StoreUint32(&c.wanted, r.b.epoch) // nobody need notify
 			return true, nil
 		case !r.reserved():
-			r.bed = monotonic()
+			r.bed = clock.Now()
 			return false, nil
 		}
 	}
@@ -392,12 +393,12 @@ func (r *Ring) linger() bool {
 	if r.window == 0 || oneThread || bubble.In() { // whose clock stands still
 		return false
 	}
-	start := monotonic()
+	start := clock.Now()
 	for look := start + lingerPace; ; look += lingerPace {
 		runtime.Gosched()
-		t := monotonic()
+		t := clock.Now()
 		for t < look {
-			t = monotonic()
+			t = clock.Now()
 		}
 		if r.reserved() {
 			r.penalty = 0
@@ -419,7 +420,7 @@ func (r *Ring) adapt() {
 	if r.bed == 0 || !r.reserved() {
 		return
 	}
-	slept := monotonic() - r.bed
+	slept := clock.Now() - r.bed
 	r.bed = 0
 	switch {
 	case slept >= r.ceiling:
@@ -430,8 +431,3 @@ func (r *Ring) adapt() {
 		r.window = r.ceiling
 	}
 }
-
-var ringClockStart = time.Now()
-
-// monotonic is the monotonic clock.
-func monotonic() time.Duration { return time.Since(ringClockStart) }

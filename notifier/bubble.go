@@ -4,13 +4,7 @@ package notifier
 // never be touched by a poller, and channels made outside of one must stay so
 // when they are first needed inside.
 
-import (
-	"time"
-
-	"github.com/wakechan/wakechan/internal/bubble"
-)
-
-var processStart = time.Now()
+import "github.com/wakechan/wakechan/internal/bubble"
 
 func inBubble() bool { return bubble.In() }
 

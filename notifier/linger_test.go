@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/internal/clock"
 )
 
 // lingering returns a poller that is not running.
@@ -60,7 +62,7 @@ func TestLingeringThatKeepsItsSourceWaitingEnds(t *testing.T) {
 	kept()
 	require.NotZero(t, p.truceEnds, "a truce")
 	require.Zero(t, p.windowNow())
-	p.truceEnds = now() + time.Hour // the test may be slower than the real one
+	p.truceEnds = clock.Now() + time.Hour // the test may be slower than the real one
 	p.window.Store(full)
 	p.set.root = 1
 	require.False(t, p.linger(false), "none in a truce, though there is something to find")

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wakechan/wakechan/internal/clock"
 	"github.com/wakechan/wakechan/internal/rounds"
 )
 
@@ -344,13 +345,13 @@ func (p *Poller) run() {
 		if found, behind := p.scan(); found && p.linger(behind) {
 			continue
 		}
-		bed := now()
+		bed := clock.Now()
 		err := p.set.bell.wait(look, p.watch)
 		if errors.Is(err, errWatch) {
 			err = p.set.bell.check()
 		} else {
 			p.counts.wakeups.Add(1)
-			p.adapt(now() - bed)
+			p.adapt(clock.Now() - bed)
 		}
 		if err != nil {
 			p.fail(fmt.Errorf("the %s doorbell broke: %w", p.backend, err))
@@ -423,7 +424,7 @@ func (p *Poller) linger(behind bool) bool {
 	if window == 0 {
 		return false
 	}
-	start := now()
+	start := clock.Now()
 	if start < p.truceEnds {
 		return false
 	}
@@ -433,7 +434,7 @@ func (p *Poller) linger(behind bool) bool {
 	}
 	for {
 		runtime.Gosched()
-		t := now()
+		t := clock.Now()
 		if t >= from && atomic.LoadUint32(&p.set.root) != 0 || p.stop.Load() != 0 {
 			p.kept = max(p.kept-1, 0)
 			return true
@@ -455,7 +456,7 @@ func (p *Poller) adapt(slept time.Duration) {
 	if slept < p.ceiling/soon && time.Duration(p.window.Load()) >= p.ceiling/4 {
 		if p.kept += keeps; p.kept >= enough {
 			p.kept -= keeps
-			p.truceEnds, window = now()+truce, 0
+			p.truceEnds, window = clock.Now()+truce, 0
 		}
 	}
 	p.window.Store(int64(window))

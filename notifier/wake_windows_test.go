@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/windows"
 
+	"github.com/wakechan/wakechan/internal/clock"
 	"github.com/wakechan/wakechan/internal/foreign"
 	"github.com/wakechan/wakechan/internal/testenv"
 )
@@ -185,8 +186,8 @@ func blockIsUnmapped(t *testing.T) bool {
 // 15.6 ms here.
 func TestClockIsFine(t *testing.T) {
 	var steps []time.Duration
-	for last := now(); len(steps) < 1001; {
-		if t := now(); t != last {
+	for last := clock.Now(); len(steps) < 1001; {
+		if t := clock.Now(); t != last {
 			steps = append(steps, t-last)
 			last = t
 		}

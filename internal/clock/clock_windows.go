@@ -1,8 +1,9 @@
-package notifier
+// Package clock is a monotonic clock that steps by less than a microsecond, for
+// those who linger for some of them.
+package clock
 
-// This file holds the poller's clock on Windows. Go's own monotonic clock there
-// is the system's interrupt time, which steps by 0.5 to 15.6 ms: a lingering of
-// some microseconds would last until its next step.
+// Go's own monotonic clock is the system's interrupt time here, which steps by 0.5
+// to 15.6 ms: a lingering of some microseconds would last until its next step.
 
 import (
 	"syscall"
@@ -20,9 +21,9 @@ var (
 // counterFrequency is fixed from the system's start on.
 var counterFrequency = query(queryPerformanceFrequency)
 
-// now is the monotonic clock, with steps below a microsecond ("Acquiring
+// Now is the time since the system's start, with steps below a microsecond ("Acquiring
 // high-resolution time stamps", learn.microsoft.com). Both calls never fail.
-func now() time.Duration {
+func Now() time.Duration {
 	c, f := query(queryPerformanceCounter), counterFrequency
 	return time.Duration(c/f)*time.Second + time.Duration(c%f*int64(time.Second)/f)
 }
