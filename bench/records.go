@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,22 +241,12 @@ func (b *bench) recordsWhileTheWorldStops() {
 		{"runtime.ReadMemStats", func() { var m runtime.MemStats; runtime.ReadMemStats(&m) }},
 	} {
 		list := []*carrier{ringCarrier(32), callbackCarrier(32), pipeCarrier(32)}
-		all, p99, row := make([][]float64, len(list)), make([]score, len(list)), make([][]float64, len(list))
-		left := maxDiscarded * len(list) * b.rounds(15)
-		for range b.rounds(15) {
-			for i, c := range list {
-				undisturbed(&left, func() { row[i] = c.timedRecords(max(200, int(b.length(40*time.Millisecond)/callPeriod)), m.do) })
-				slices.Sort(row[i])
-			}
-			for i, v := range row {
-				p99[i].ns = append(p99[i].ns, quantile(v, 0.99))
-				all[i] = append(all[i], v...)
-			}
+		var calls []timedCall
+		for _, c := range list {
+			calls = append(calls, timedCall{c.name, func(n int) []float64 { return c.timedRecords(n, m.do) }})
 		}
-		for i, c := range list {
-			slices.Sort(all[i])
-			t.add(m.name, c.name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(quantile(all[i], 0.999)),
-				duration(quantile(all[i], 1)), ratio(p99[0].against(p99[i])))
+		p99 := b.whileTheWorldStops(t, m.name, calls)
+		for _, c := range list {
 			c.close()
 		}
 		b.target("ring-stopworld", p99[0].against(p99[1])) // the last one's stays

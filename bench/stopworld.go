@@ -25,34 +25,52 @@ func (b *bench) stopWorld() {
 		{"debug.FreeOSMemory", debug.FreeOSMemory},
 	} {
 		list := []arrangement{withNotifier(nameNotifier), withCallback(), withFile()}
-		all := make([][]float64, len(list))
-		p99 := make([]score, len(list))
-		row := make([][]float64, len(list))
-		left := maxDiscarded * len(list) * b.rounds(15)
-		for range b.rounds(15) {
-			for i, a := range list {
-				undisturbed(&left, func() {
-					row[i] = a.timedCalls(max(200, int(b.length(40*time.Millisecond)/(callPeriod))), m.do)
-				})
-				slices.Sort(row[i])
-			}
-			for i, v := range row {
-				p99[i].ns = append(p99[i].ns, quantile(v, 0.99))
-				all[i] = append(all[i], v...)
-			}
-		}
-		for i, a := range list {
-			slices.Sort(all[i])
+		var calls []timedCall
+		for _, a := range list {
 			name := a.name
 			if name == nameFile {
 				name = nameWrite
 			}
-			t.add(m.name, name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(quantile(all[i], 0.999)),
-				duration(quantile(all[i], 1)), ratio(p99[0].against(p99[i])))
+			calls = append(calls, timedCall{name, func(n int) []float64 { return a.timedCalls(n, m.do) }})
+		}
+		b.whileTheWorldStops(t, m.name, calls)
+		for _, a := range list {
 			a.close()
 		}
 	}
 	runtime.KeepAlive(heap)
+}
+
+// timedCall is a way to make n calls, a callPeriod apart, that returns how long each
+// took.
+type timedCall struct {
+	name string
+	run  func(n int) []float64
+}
+
+// whileTheWorldStops lets the ways take turns, and adds a row for each to t. It
+// returns their p99 by round.
+func (b *bench) whileTheWorldStops(t *table, meanwhile string, list []timedCall) []score {
+	all := make([][]float64, len(list))
+	p99 := make([]score, len(list))
+	row := make([][]float64, len(list))
+	left := maxDiscarded * len(list) * b.rounds(15)
+	for range b.rounds(15) {
+		for i, c := range list {
+			undisturbed(&left, func() { row[i] = c.run(max(200, int(b.length(40*time.Millisecond)/callPeriod))) })
+			slices.Sort(row[i])
+		}
+		for i, v := range row {
+			p99[i].ns = append(p99[i].ns, quantile(v, 0.99))
+			all[i] = append(all[i], v...)
+		}
+	}
+	for i, c := range list {
+		slices.Sort(all[i])
+		t.add(meanwhile, c.name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(quantile(all[i], 0.999)),
+			duration(quantile(all[i], 1)), ratio(p99[0].against(p99[i])))
+	}
+	return p99
 }
 
 const callPeriod = 50 * time.Microsecond
