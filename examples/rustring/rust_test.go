@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -17,44 +15,22 @@ import (
 	"github.com/wakechan/wakechan/internal/testenv"
 )
 
-func run(t *testing.T, env []string, name string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*testenv.Patience())
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(cmd.Environ(), env...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	require.NoError(t, cmd.Run(), "%s %s\n%s%s", name, strings.Join(args, " "), &out, &errs)
-	assert.Empty(t, errs.String())
-	return out.String()
-}
-
 // The example as its README runs it; and with a ring that is too small.
 func TestExample(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("notifier.rs is for Linux")
-	}
-	if testing.Short() || os.Getenv("CI") != "" && !strings.Contains(os.Getenv("WAKECHAN_REQUIRE"), "rustc") {
-		t.Skip("in short mode, or the gate's C stage has it: rustc takes seconds")
-	}
-	if _, err := exec.LookPath("rustc"); err != nil {
-		testenv.Missing(t, "rustc", err.Error())
-	}
 	dir := t.TempDir()
-	run(t, nil, "rustc", "--edition", "2021", "-O", "-D", "warnings", "--crate-type", "staticlib", "-o", filepath.Join(dir, "libringengine.a"), "engine.rs")
+	testenv.Rustc(t, "--crate-type", "staticlib", "-o", filepath.Join(dir, "libringengine.a"), "engine.rs")
 	if out, err := exec.Command("go", "env", "CGO_ENABLED").Output(); err != nil || strings.TrimSpace(string(out)) != "1" {
 		testenv.Missing(t, "cgo", "the example links Rust into Go")
 	}
 	program := filepath.Join(dir, "rustring")
-	run(t, []string{"CGO_LDFLAGS=-L" + dir}, "go", "build", "-tags", "rust", "-o", program, ".")
+	testenv.Run(t, []string{"CGO_LDFLAGS=-L" + dir}, "go", "build", "-tags", "rust", "-o", program, ".")
 	codes := "\npush says -5 for a long one, -1 after Close, -2 for ring 0\n"
 
-	out := run(t, nil, program, "-n", "20000", "-size", "16777216")
+	out := testenv.Run(t, nil, program, "-n", "20000", "-size", "16777216")
 	assert.Regexp(t, regexp.MustCompile(`^60000 samples by 3 threads: 60000 received in \d+ wake-ups, 0 lost, 0 refused, 0 wrong`), out)
 	assert.Contains(t, out, codes)
 
-	out = run(t, nil, program, "-n", "100000", "-pause", "0s", "-size", "4096")
+	out = testenv.Run(t, nil, program, "-n", "100000", "-pause", "0s", "-size", "4096")
 	m := regexp.MustCompile(`^300000 samples by 3 threads: (\d+) received in \d+ wake-ups, (\d+) lost, (\d+) refused, 0 wrong`).FindStringSubmatch(out)
 	require.NotNil(t, m, out)
 	assert.Equal(t, m[2], m[3], "each that was refused is counted")
