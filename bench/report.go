@@ -99,6 +99,7 @@ var promises = []struct {
 	{"cold", "cold wake-up (1,000 a second), p50, receiver on C", "a hand-made eventfd + os.File + goroutine + channel", 1.0, "x"},
 	{"cold-cpu", "the same, CPU of the process", "no lingering", 1.2, "x"},
 	{"cold-eventfd", "cold wake-up, receiver in the Wait of an EventFD", "a cgo callback", 1.2, "x"},
+	{"stopworld", "foreign notify while the world stops, p99 of the producer's call", "a cgo callback", 1. / 20, "x"},
 	{"go-redundant", "Go Notify, token already there", "a bare select with default", 2.3, "x"},
 	{"go-allocs", "the same, allocations", "", 0, ""},
 	{"go-flat", "the same, as many goroutines as cores", "one goroutine", 1.1, "x"},
