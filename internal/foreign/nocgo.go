@@ -36,6 +36,9 @@ type Crowd struct{}
 // Storm panics: Available is false.
 func Storm([]uint64, int, int, bool) *Crowd { panic(missing) }
 
+// Muster panics: Available is false.
+func Muster([]uint64, int, int, bool) *Crowd { panic(missing) }
+
 // Rounds panics: Available is false.
 func Rounds([]uint64, int, int, bool) *Crowd { panic(missing) }
 

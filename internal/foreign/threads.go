@@ -98,11 +98,18 @@ type Crowd struct {
 	joined         bool
 }
 
-// Storm makes threads that notify handles in a random order, each some times, or
-// until Stop if that is 0. Before it notifies, a thread counts in a word that
+// Storm is Muster with the storm let loose.
+func Storm(handles []uint64, threads, each int, release bool) *Crowd {
+	c := Muster(handles, threads, each, release)
+	c.Open(1)
+	return c
+}
+
+// Muster makes threads that, from Open(1) on, notify handles in a random order,
+// each some times, or until Stop if that is 0. Before it notifies, a thread counts in a word that
 // Published reads, with a release store or a relaxed one: nothing but
 // notifier_notify orders that for the receiver.
-func Storm(handles []uint64, threads, each int, release bool) *Crowd {
+func Muster(handles []uint64, threads, each int, release bool) *Crowd {
 	return crowd(handles, threads, each, 0, release)
 }
 
@@ -142,7 +149,7 @@ func (c *Crowd) Cell(t int) uint64 {
 	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&cells[t].value)))
 }
 
-// Open lets rounds up to this one begin; the first is 1.
+// Open lets rounds up to this one begin; the first is 1, and so is a storm.
 func (c *Crowd) Open(round int) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&c.crowd.gate)), uint64(round))
 }

@@ -259,7 +259,7 @@ struct foreign_crowd {
   const uint64_t *handles; /* count of them */
   uint64_t *published;     /* threads x count: written by the thread before it notifies */
   foreign_cell *cells;     /* for rounds: one for each thread, then noise */
-  uint64_t gate;           /* rounds up to this one may begin; also the storm's stop */
+  uint64_t gate;           /* rounds up to this one may begin, a storm is the first; or FOREIGN_STOP */
   foreign_member_ *members;
 };
 
@@ -273,12 +273,21 @@ static void foreign_publish_(int release, uint64_t *p, uint64_t v) {
     __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
+/* Returns when the round may begin, and what the gate says. */
+static uint64_t foreign_await_(foreign_crowd *c, uint64_t round) {
+  uint64_t gate, spins;
+  for (spins = 1; (gate = __atomic_load_n(&c->gate, __ATOMIC_ACQUIRE)) < round; spins++)
+    if (spins % 1024 == 0) foreign_yield();
+  return gate;
+}
+
 /* Notifies the handles in a random order, each time after publishing how often it has. */
 static void foreign_run_storm_(void *p) {
   foreign_member_ *m = p;
   foreign_crowd *c = m->crowd;
   uint64_t *published = c->published + m->number * c->count;
   uint64_t random = 88172645463325252u + m->number, i;
+  (void)foreign_await_(c, 1);
   for (i = 0; !c->each || i < c->each; i++) {
     uint64_t at = 0;
     if (__atomic_load_n(&c->gate, __ATOMIC_RELAXED) == FOREIGN_STOP) break;
@@ -298,12 +307,10 @@ static void foreign_run_storm_(void *p) {
 static void foreign_run_rounds_(void *p) {
   foreign_member_ *m = p;
   foreign_crowd *c = m->crowd;
-  uint64_t round, gate, spins;
+  uint64_t round;
   int i;
   for (round = 1; round <= c->rounds; round++) {
-    for (spins = 1; (gate = __atomic_load_n(&c->gate, __ATOMIC_ACQUIRE)) < round; spins++)
-      if (spins % 1024 == 0) foreign_yield();
-    if (gate == FOREIGN_STOP) return;
+    if (foreign_await_(c, round) == FOREIGN_STOP) return;
     /* Fill the store buffer with lines that the other threads want too. */
     for (i = 0; i < FOREIGN_NOISE; i++) foreign_publish_(0, &c->cells[c->threads + i].value, round);
     foreign_publish_(c->release, &c->cells[m->number].value, round);

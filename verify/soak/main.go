@@ -84,7 +84,6 @@ type target struct {
 	published atomic.Uint64        // by goroutines, before they notify
 	seen      atomic.Uint64        // what the receiver saw of that
 	view      atomic.Pointer[view] // while there are foreign threads
-	blind     atomic.Bool          // it looked while there was no view
 }
 
 // view is the same for one phase's foreign threads.
@@ -98,8 +97,6 @@ func (t *target) look() {
 	t.seen.Store(t.published.Load())
 	if v := t.view.Load(); v != nil {
 		v.seen.Store(v.crowd.Published(t.index))
-	} else {
-		t.blind.Store(true)
 	}
 }
 
@@ -185,19 +182,12 @@ func phase(ctx context.Context, targets []*target, handles []uint64) error {
 		})
 	}
 	if foreign.Available && len(handles) > 0 {
-		for _, t := range active {
-			t.blind.Store(false)
-		}
-		crowd := foreign.Storm(handles[:len(active)], 1+rand.IntN(4), 8*each, rand.IntN(2) == 0)
+		// No thread notifies before every receiver can see what it has published.
+		crowd := foreign.Muster(handles[:len(active)], 1+rand.IntN(4), 8*each, rand.IntN(2) == 0)
 		for _, t := range active {
 			t.view.Store(&view{crowd: crowd})
-			if t.blind.Load() {
-				// The first tokens came before the crowd was known: once more.
-				if err := t.n.Notify(); err != nil {
-					return err
-				}
-			}
 		}
+		crowd.Open(1)
 		// The receivers may still be looking at it when it is closed: they are
 		// known not to be once everything was seen and no token is due.
 		g.Go(func() error {
