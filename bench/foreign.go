@@ -30,6 +30,7 @@ const (
 	wayPipe           = way(C.WAY_PIPE)
 	wayFutex          = way(C.WAY_FUTEX)
 	waySpin           = way(C.WAY_SPIN)
+	wayFence          = way(C.WAY_FENCE)
 	wayNothing        = way(C.WAY_NOTHING)
 )
 
@@ -83,6 +84,14 @@ func (j *job) cpu() time.Duration     { return time.Duration(j.c.cpu_ns) }
 func (j *job) free() {
 	doneFiles.Put(j.done)
 	C.free(unsafe.Pointer(j.c))
+}
+
+// realTime says of whose time a call is, in a section's text.
+func realTime() string {
+	if C.real_time_allowed() != 0 {
+		return "The thread is real-time (SCHED_FIFO), as an engine's would be: the kernel's queue for a processor, which the collector uses too, does not count."
+	}
+	return "The system does not let the thread be real-time: the kernel's queue for a processor, which the collector uses too, counts as well."
 }
 
 // barrier is C's, for jobs that start together.

@@ -27,6 +27,7 @@ type bench struct {
 	quick   bool
 	factor  float64
 	targets map[string]spread
+	floors  map[string]spread
 	report  []*section
 }
 
@@ -37,7 +38,7 @@ func main() {
 	out := flag.String("o", ".", "the folder for REPORT.md and plots/")
 	flag.Parse()
 	patient = !*quick
-	b := &bench{quick: *quick, factor: *factor, targets: map[string]spread{}}
+	b := &bench{quick: *quick, factor: *factor, targets: map[string]spread{}, floors: map[string]spread{}}
 	scenarios := []struct {
 		name string
 		run  func()
@@ -123,3 +124,6 @@ func (b *bench) pick(full, quick []int) []int {
 }
 
 func (b *bench) target(name string, measured spread) { b.targets[name] = measured }
+
+// floor is what the same ratio would be for what no implementation can do without.
+func (b *bench) floor(name string, measured spread) { b.floors[name] = measured }

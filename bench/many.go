@@ -33,6 +33,24 @@ func newCrowd(n int) *crowd {
 	return c
 }
 
+// thinned closes all but n of c's notifiers: what is left lies as far apart in the
+// ready set as those of a large crowd do.
+func (c *crowd) thinned(n int) *crowd {
+	left := &crowd{p: c.p}
+	for at, i := range rand.New(rand.NewPCG(3, 4)).Perm(len(c.handles)) {
+		if at < n {
+			left.notifiers = append(left.notifiers, c.notifiers[i])
+			left.handles = append(left.handles, c.handles[i])
+		} else {
+			must(c.notifiers[i].Close())
+		}
+	}
+	return left
+}
+
+// nameSparse is a crowd that was thinned.
+const nameSparse = "those left of 100,000"
+
 // bursts returns a run of bursts that notify k of c and wait until each of them
 // has its token; n counts wake-ups. Which ones is settled beforehand, spread over
 // all; with others each burst has others.
@@ -67,13 +85,14 @@ func (c *crowd) bursts(k int, others bool) func(n int) time.Duration {
 
 func (b *bench) many() {
 	s := b.section("Bursts: k of N notifiers",
-		"A C call notifies k notifiers of one poller that has N with handles; a goroutine receives from all k. Time for one delivered wake-up. \"the same k\": a few active among many idle ones. \"others\": each burst takes others, so that with a large N everything comes from memory instead of a cache.")
+		"A C call notifies k notifiers of one poller that has N with handles; a goroutine receives from all k. Time for one delivered wake-up. \"the same k\": a few active among many idle ones. \"others\": each burst takes others, so that with a large N everything comes from memory instead of a cache. \"those left of 100,000\": all others were closed; so what N alone costs and what it costs that the ready bits lie apart can be told from each other.")
 	t := s.table("k", "N", "which", "time a wake-up", "quartiles", "against the least N", "notifier is")
 	sizes := b.pick([]int{10, 100, 1000, 10_000, 100_000, 1_000_000}, []int{100, 100_000})
 	crowds := make([]*crowd, len(sizes))
 	for i, n := range sizes {
 		crowds[i] = newCrowd(n)
 	}
+	sparse := newCrowd(100_000).thinned(100)
 	for _, others := range []bool{false, true} {
 		for _, k := range b.pick([]int{1, 10, 100, 1000}, []int{10}) {
 			var list []contestant
@@ -84,6 +103,10 @@ func (b *bench) many() {
 					of = append(of, sizes[i])
 				}
 			}
+			if k == 10 && !others {
+				list = append(list, contestant{name: nameSparse, run: sparse.bursts(k, others)})
+				of = append(of, len(sparse.handles))
+			}
 			which := "the same k"
 			if others {
 				which = "others"
@@ -91,18 +114,23 @@ func (b *bench) many() {
 			scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
 			for i, sc := range scores {
 				m := sc.spread()
-				t.add(k, of[i], which, duration(m.median), quartiles(m), ratio(sc.against(scores[0])), "")
-				if !others {
+				kind := which
+				if sc.name == nameSparse {
+					kind = nameSparse
+				}
+				t.add(k, of[i], kind, duration(m.median), quartiles(m), ratio(sc.against(scores[0])), "")
+				if !others && kind == which {
 					s.plot(sc.name, fmt.Sprintf("k = %d", k), m)
 				}
 			}
 			if k == 10 && !others {
 				b.target("many", find(scores, "100000").against(find(scores, "100")))
+				b.floor("many", find(scores, nameSparse).against(find(scores, "100")))
 			}
 		}
 	}
 	b.manyLoops(s, t, sizes, crowds)
-	for _, c := range crowds {
+	for _, c := range append(crowds, sparse) {
 		must(c.p.Close())
 	}
 	s.chart("many", "A delivered wake-up, k of N notifiers", "N", "ns a wake-up", lines)

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -27,6 +28,7 @@ const (
 	nameRecordCallback = "a cgo callback a record"
 	nameRecordPipe     = "a pipe"
 	nameRecordBatch    = "a channel, one callback for 64"
+	nameRecordFloor    = "one locked instruction and the bytes, nobody reads"
 )
 
 // recordSink receives records. All of them are summed up, so that each is looked at.
@@ -71,6 +73,7 @@ type carrier struct {
 	sink   *recordSink
 	close  func()
 	lost   func() uint64 // nil: none can be
+	alone  bool          // nobody receives
 }
 
 func newSink() (*recordSink, uint64) {
@@ -80,7 +83,7 @@ func newSink() (*recordSink, uint64) {
 }
 
 func carriers(length int) []*carrier {
-	return []*carrier{ringCarrier(length), callbackCarrier(length), pipeCarrier(length), batchCarrier(length)}
+	return []*carrier{ringCarrier(length), callbackCarrier(length), pipeCarrier(length), batchCarrier(length), floorCarrier(length)}
 }
 
 func ringCarrier(length int) *carrier {
@@ -105,12 +108,12 @@ func ringCarrier(length int) *carrier {
 			}
 		}
 	})
-	return &carrier{nameRing, C.RECORD_RING, uint64(h), length, s, func() { must(r.Close()); reader.Wait() }, r.Lost}
+	return &carrier{nameRing, C.RECORD_RING, uint64(h), length, s, func() { must(r.Close()); reader.Wait() }, r.Lost, false}
 }
 
 func callbackCarrier(length int) *carrier {
 	s, id := newSink()
-	return &carrier{nameRecordCallback, C.RECORD_CALLBACK, id, length, s, func() {}, nil}
+	return &carrier{nameRecordCallback, C.RECORD_CALLBACK, id, length, s, func() {}, nil, false}
 }
 
 func pipeCarrier(length int) *carrier {
@@ -135,7 +138,7 @@ func pipeCarrier(length int) *carrier {
 			have = copy(buf, buf[whole:have])
 		}
 	})
-	return &carrier{nameRecordPipe, C.RECORD_PIPE, uint64(ends[1]), length, s, func() { must(unix.Close(ends[1])); reader.Wait(); must(f.Close()) }, nil}
+	return &carrier{nameRecordPipe, C.RECORD_PIPE, uint64(ends[1]), length, s, func() { must(unix.Close(ends[1])); reader.Wait(); must(f.Close()) }, nil, false}
 }
 
 func batchCarrier(length int) *carrier {
@@ -146,7 +149,12 @@ func batchCarrier(length int) *carrier {
 			s.takeAll(b, length)
 		}
 	})
-	return &carrier{nameRecordBatch, C.RECORD_BATCH, id, length, s, func() { close(s.batches); reader.Wait() }, nil}
+	return &carrier{nameRecordBatch, C.RECORD_BATCH, id, length, s, func() { close(s.batches); reader.Wait() }, nil, false}
+}
+
+func floorCarrier(length int) *carrier {
+	f := C.calloc(1, C.sizeof_record_floor)
+	return &carrier{name: nameRecordFloor, way: C.RECORD_FLOOR, target: uint64(uintptr(f)), length: length, alone: true, close: func() { C.free(f) }}
 }
 
 // run has so many threads send n records each, and returns the time from the
@@ -156,9 +164,11 @@ func (c *carrier) run(producers int) func(n int) time.Duration {
 }
 
 func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) time.Duration {
-	c.sink.count.Store(0)
-	c.sink.sum.Store(0)
-	c.sink.total = int64(producers * n)
+	if !c.alone {
+		c.sink.count.Store(0)
+		c.sink.sum.Store(0)
+		c.sink.total = int64(producers * n)
+	}
 	barrier := newBarrier(producers)
 	threads := make([]*C.recorder, producers)
 	for i := range threads {
@@ -173,15 +183,20 @@ func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) t
 			panic(fmt.Sprint("pthread_create: ", unix.Errno(err)))
 		}
 	}
-	end := <-c.sink.done
-	start := end
+	start, end := int64(math.MaxInt64), int64(0)
+	if !c.alone {
+		end = <-c.sink.done
+	}
 	for _, r := range threads {
 		C.recorder_join(r)
 		start = min(start, int64(r.start_ns))
+		if c.alone {
+			end = max(end, int64(r.end_ns))
+		}
 		C.free(unsafe.Pointer(r))
 	}
 	barrier.free()
-	if want := int64(producers) * int64(n) * int64(n-1) / 2; c.sink.sum.Load() != want {
+	if want := int64(producers) * int64(n) * int64(n-1) / 2; !c.alone && c.sink.sum.Load() != want {
 		panic(fmt.Sprintf("%s: the records add up to %d instead of %d", c.name, c.sink.sum.Load(), want))
 	}
 	return time.Duration(end - start)
@@ -192,7 +207,7 @@ const fewestRecords = 20_000
 
 func (b *bench) records() {
 	s := b.section("Records from C threads",
-		"C threads send records in a loop, until a goroutine has all of them; it looks at each. Time for one record, all threads together. A full ring (1 MiB) is tried again; how many such refusals came for 1,000 records stands in the last column.")
+		"C threads send records in a loop, until a goroutine has all of them; it looks at each. The last way is the floor for any number of threads that write side by side. Time for one record, all threads together. A full ring (1 MiB) is tried again; how many such refusals came for 1,000 records stands in the last column.")
 	t := s.table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "full")
 	for _, length := range []int{32, 256} {
 		for _, producers := range b.pick([]int{1, 2, 4}, []int{1, 2}) {
@@ -219,6 +234,7 @@ func (b *bench) records() {
 			}
 			if length == 32 && producers == 1 {
 				b.target("ring", scores[0].against(find(scores, nameRecordCallback)))
+				b.floor("ring", find(scores, nameRecordFloor).against(find(scores, nameRecordCallback)))
 			}
 			for _, c := range list {
 				c.close()
@@ -230,7 +246,7 @@ func (b *bench) records() {
 
 func (b *bench) recordsWhileTheWorldStops() {
 	s := b.section("A record while the world stops",
-		"A C thread sends a record of 32 bytes every 50 µs, and a goroutine does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C.")
+		"A C thread sends a record of 32 bytes every 50 µs, and a goroutine does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C. "+realTime())
 	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "Ring's p99 is")
 	heap := newGarbage(32 << 20)
 	for _, m := range []struct {

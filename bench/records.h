@@ -12,7 +12,15 @@
 extern void goRecord(uint32_t, void *, uintptr_t);
 extern void goBatch(uint32_t, void *, uintptr_t);
 
-enum { RECORD_RING, RECORD_CALLBACK, RECORD_PIPE, RECORD_BATCH };
+enum { RECORD_RING, RECORD_CALLBACK, RECORD_PIPE, RECORD_BATCH, RECORD_FLOOR };
+
+/* The floor: a reservation that other producers respect, the bytes, and a header written last. Nobody reads. */
+#define RECORD_FLOOR_SIZE ((uintptr_t)1 << 20)
+typedef struct {
+  char data[RECORD_FLOOR_SIZE + 512];
+  uintptr_t position;
+} record_floor;
+
 
 #define RECORD_MOST 256
 #define RECORD_BATCH_SIZE 64
@@ -25,7 +33,7 @@ typedef struct {
   int64_t *stamps;   /* with a period: how long each call took */
   pthread_barrier_t *barrier;
   pthread_t thread;
-  int64_t start_ns, full; /* results: when it began, and how often it found the ring full */
+  int64_t start_ns, end_ns, full; /* results: when it began and ended, and how often it found the ring full */
   char batch[RECORD_BATCH_SIZE * RECORD_MOST];
   int64_t batched;
 } recorder;
@@ -45,6 +53,17 @@ static inline void record_send(recorder *r, char *rec) {
     while (write((int)r->target, rec, (size_t)r->length) < 0 && errno == EINTR) {
     }
     break;
+  case RECORD_FLOOR: {
+    record_floor *f = (record_floor *)(uintptr_t)r->target;
+    uintptr_t p = __atomic_load_n(&f->position, __ATOMIC_SEQ_CST);
+    char *header;
+    while (!__atomic_compare_exchange_n(&f->position, &p, p + 8 + (uintptr_t)r->length, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    }
+    header = f->data + (p & (RECORD_FLOOR_SIZE - 1));
+    memcpy(header + 8, rec, (size_t)r->length);
+    __atomic_store_n((uint64_t *)(void *)header, p + 1, __ATOMIC_RELEASE);
+    break;
+  }
   case RECORD_BATCH:
     memcpy(r->batch + r->batched * r->length, rec, (size_t)r->length);
     if (++r->batched == RECORD_BATCH_SIZE) {
@@ -62,7 +81,10 @@ static void *recorder_main(void *argument) {
   memset(rec, 1, sizeof rec);
   pthread_barrier_wait(r->barrier);
   r->start_ns = due = now_ns();
-  if (r->period_ns) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  if (r->period_ns) {
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+    (void)real_time();
+  }
   for (i = 0; i < r->n; i++) {
     memcpy(rec, &i, sizeof i);
     if (r->period_ns) {
@@ -78,6 +100,7 @@ static void *recorder_main(void *argument) {
   }
   if (r->batched) goBatch((uint32_t)r->target, r->batch, (uintptr_t)(r->batched * r->length));
   r->batched = 0;
+  r->end_ns = now_ns();
   return NULL;
 }
 

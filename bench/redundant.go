@@ -11,11 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const nameWrite = "write(2) to an eventfd"
+const (
+	nameWrite = "write(2) to an eventfd"
+	nameFence = "a full fence and nothing else"
+)
 
 func (b *bench) redundant() {
 	s := b.section("Foreign notify, already pending",
-		"C threads call in a loop, each timed in C; nobody receives. Time for one call on one thread. "+loopNote())
+		"C threads call in a loop, each timed in C; nobody receives. Time for one call on one thread. The fence is the floor: no notification may do without one (docs/protocol.md). "+loopNote())
 	t := s.table("producers", "way", "time a call", "quartiles", "notifier is")
 	for _, producers := range b.pick([]int{1, 2, 4, 8}, []int{1, 2}) {
 		n, c, ch := withNotifier(nameNotifier), withCallback(), withCallbackHandle()
@@ -25,6 +28,7 @@ func (b *bench) redundant() {
 			{name: nameCallback, run: producersOf(c.way, c.target, producers)},
 			{name: nameCallbackHandle, run: producersOf(ch.way, ch.target, producers)},
 			{name: nameWrite, run: producersOf(wayEventFD, uint64(fd), producers)},
+			{name: nameFence, run: producersOf(wayFence, 0, producers)},
 		}
 		var closers []func()
 		if producers == 1 {
@@ -43,14 +47,17 @@ func (b *bench) redundant() {
 		must(unix.Close(fd))
 		for i, sc := range scores {
 			m := sc.spread()
-			if i < 4 {
+			if i < 5 {
 				s.plot(fmt.Sprint(producers), sc.name, m)
 			}
 			t.add(producers, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)))
 		}
 		if producers == 1 {
-			b.target("callback", scores[0].against(find(scores, nameCallback)))
-			b.target("write", scores[0].against(find(scores, nameWrite)))
+			fence := find(scores, nameFence)
+			for key, rival := range map[string]string{"callback": nameCallback, "write": nameWrite} {
+				b.target(key, scores[0].against(find(scores, rival)))
+				b.floor(key, fence.against(find(scores, rival)))
+			}
 		}
 	}
 	s.chart("redundant", "A call when one is pending", "producers", "ns a call", lines)

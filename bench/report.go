@@ -112,7 +112,7 @@ var promises = []struct {
 }
 
 func (b *bench) targetTable() string {
-	t := &table{rows: [][]string{{"what", "against", "at most", "measured (quartiles)", "met"}}}
+	t := &table{rows: [][]string{{"what", "against", "at most", "measured (quartiles)", "met", "the floor"}}}
 	for _, p := range promises {
 		m, ok := b.targets[p.key]
 		if !ok {
@@ -136,10 +136,16 @@ func (b *bench) targetTable() string {
 		if p.limit > 0 && p.limit < 0.2 {
 			limit = fmt.Sprintf("1/%.0f", 1/p.limit)
 		}
-		t.add(p.what, p.rival, limit, measured, verdict)
+		floor := ""
+		if m, ok := b.floors[p.key]; ok {
+			floor = ratio(m)
+		}
+		t.add(p.what, p.rival, limit, measured, verdict, floor)
 	}
 	return t.String()
 }
+
+const floorsNote = "The floor is what the same ratio would be for what nobody can do without, measured in the same rounds: for a pending notification a full fence and nothing else; for the round trip a thread that spins and answers; for many notifiers 100 whose bits lie as far apart as those of 100,000; for the ring one reservation by a locked instruction, and the bytes written, with nobody to read them."
 
 func (b *bench) text(took time.Duration) string {
 	var s strings.Builder
@@ -164,7 +170,7 @@ func (b *bench) text(took time.Duration) string {
 			100*maxOthers, maxDiscarded, disturbed.discarded, all, 100*float64(disturbed.kept)/float64(all))
 	}
 	if table := b.targetTable(); len(b.targets) > 0 {
-		s.WriteString("## What was promised\n\n" + table + "\n")
+		s.WriteString("## What was promised\n\n" + table + "\n" + floorsNote + "\n\n")
 	}
 	for _, sec := range b.report {
 		fmt.Fprintf(&s, "## %s\n\n%s\n\n", sec.title, sec.intro)

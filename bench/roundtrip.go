@@ -45,8 +45,10 @@ func (b *bench) roundTrip() {
 		t.add(sc.name, duration(m.median), quartiles(m), ratio(sc.against(base)), ratio(find(scores, nameNotifier).against(sc)))
 		s.plot("", sc.name, m)
 	}
-	b.target("roundtrip-epoll", find(scores, nameNotifier).against(base))
-	b.target("roundtrip-callback", find(scores, nameNotifier).against(find(scores, nameCallback)))
+	for key, rival := range map[string]score{"roundtrip-epoll": base, "roundtrip-callback": find(scores, nameCallback)} {
+		b.target(key, find(scores, nameNotifier).against(rival))
+		b.floor(key, find(scores, nameSpin).against(rival))
+	}
 	s.chart("roundtrip", "Round trip, back to back", "", "ns", bars)
 }
 

@@ -12,7 +12,7 @@ import (
 
 func (b *bench) stopWorld() {
 	s := b.section("The producer's call while the world stops",
-		"A C thread calls every 50 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C.")
+		"A C thread calls every 50 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C. "+realTime())
 	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "notifier's p99 is")
 	heap := newGarbage(32 << 20)
 	for _, m := range []struct {
