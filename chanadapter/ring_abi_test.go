@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakechan/wakechan/chanadapter/internal/ringforeign"
+	"github.com/wakechan/wakechan/internal/golden"
 )
 
 // ringHalf is what every macro of ring.h with a value must be.
@@ -56,19 +57,8 @@ var ringHalf = map[string]int64{
 	"NOTIFIER_RING_LENGTH_MASK": int64(lengthMask),
 }
 
-// ringMacro finds the header's constants: names that do not end in an underscore,
-// with a value.
-var ringMacro = regexp.MustCompile(`(?m)^#define (NOTIFIER_[A-Z_]*[A-Z]) +\(?(-?\w+)\)?`)
-
 func TestRingLayoutInHeaderText(t *testing.T) {
-	got := map[string]int64{}
-	for _, m := range ringMacro.FindAllStringSubmatch(RingHeader, -1) {
-		v, err := strconv.ParseInt(strings.TrimSuffix(m[2], "u"), 0, 64)
-		require.NoError(t, err, m[0])
-		assert.NotContains(t, got, m[1], "defined twice")
-		got[m[1]] = v
-	}
-	assert.Equal(t, ringHalf, got)
+	assert.Equal(t, ringHalf, golden.Values(golden.Constants(t, RingHeader)))
 	assert.EqualValues(t, unsafe.Offsetof(ringControl{}.notifierLow)+4, unsafe.Offsetof(ringControl{}.notifierHigh))
 }
 

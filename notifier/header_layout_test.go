@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wakechan/wakechan/internal/golden"
 )
 
 // What a compiler makes of the header, and where a call of notifier_notify finds
@@ -32,8 +34,8 @@ func TestLayoutInC(t *testing.T) {
 		t.Run(compiler, func(t *testing.T) {
 			dir := t.TempDir()
 			var lines strings.Builder
-			for _, name := range publicMacros() {
-				fmt.Fprintf(&lines, "SHOW(%s);\n", name)
+			for _, c := range golden.Constants(t, Header) {
+				fmt.Fprintf(&lines, "SHOW(%s);\n", c.Name)
 			}
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "macros.h"), []byte(lines.String()), 0o666))
 			program := build(t, compiler, []string{"-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-I" + dir}, "layout.c")

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,47 @@ func Changelog(t *testing.T) string {
 	}
 	t.Fatal("there is no CHANGELOG.md above this directory")
 	return ""
+}
+
+// Constant is a macro of a C header that stands for a number.
+type Constant struct {
+	Name  string
+	Value int64
+}
+
+var macro = regexp.MustCompile(`(?m)^#define (NOTIFIER_[A-Z_]*[A-Z]) +\(?(-?\w+)\)?`)
+
+// Constants returns a header's public constants in its order: the macros with a
+// value whose names do not end in an underscore. NOTIFIER_HAS_... only says what
+// the system has.
+func Constants(t *testing.T, header string) (list []Constant) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, m := range macro.FindAllStringSubmatch(header, -1) {
+		name, number := m[1], strings.TrimSuffix(m[2], "u")
+		if strings.HasPrefix(name, "NOTIFIER_HAS_") {
+			continue
+		}
+		v, err := strconv.ParseInt(number, 0, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", m[0], err)
+		}
+		if seen[name] {
+			t.Errorf("%s is defined twice", name)
+		}
+		seen[name] = true
+		list = append(list, Constant{name, v})
+	}
+	return list
+}
+
+// Values returns the constants by name.
+func Values(list []Constant) map[string]int64 {
+	values := map[string]int64{}
+	for _, c := range list {
+		values[c.Name] = c.Value
+	}
+	return values
 }
 
 // compare returns what the golden file is to be replaced with, if anything. What it

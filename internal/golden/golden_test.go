@@ -68,3 +68,10 @@ var hidden int
 		"p: type T struct { A int }", "p: func (t *T) M(a int) error", "p: func F[X any](x X)", "p: const C = 3", "p: var V error",
 	}, lines)
 }
+
+func TestConstants(t *testing.T) {
+	list := Constants(t, "#define NOTIFIER_OK 0 /* fine */\n#define NOTIFIER_BAD (-1)\n#define NOTIFIER_MAGIC 0x10u\n"+
+		"#define NOTIFIER_PRIVATE_ 7\n#define NOTIFIER_HAS_KQUEUE 1\n  #define NOTIFIER_INDENTED 2\n")
+	assert.Equal(t, []Constant{{"NOTIFIER_OK", 0}, {"NOTIFIER_BAD", -1}, {"NOTIFIER_MAGIC", 16}}, list)
+	assert.Equal(t, map[string]int64{"NOTIFIER_OK": 0, "NOTIFIER_BAD": -1, "NOTIFIER_MAGIC": 16}, Values(list))
+}
