@@ -15,12 +15,14 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakechan/wakechan/chanadapter/internal/ringforeign"
 	"github.com/wakechan/wakechan/internal/testenv"
+	"github.com/wakechan/wakechan/notifier"
 )
 
 // ringMaker makes rings, which are closed when the test ends.
@@ -712,4 +714,55 @@ func TestRingOrdersMemory(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A Handle that Close overtakes returns none, and writes nothing into a control block
+// that may be another ring's by then.
+func TestRingHandleAgainstClose(t *testing.T) {
+	if len(notifier.Backends()) == 0 {
+		t.Skip("no doorbell")
+	}
+	r, err := NewRing(4096)
+	require.NoError(t, err)
+	defer r.Close()
+	none := r.n.String()
+	r.mu.Lock()
+	got := make(chan error, 1)
+	go func() {
+		_, err := r.Handle()
+		got <- err
+	}()
+	for r.n.String() == none { // until the notifier has one
+		runtime.Gosched()
+	}
+	r.ended.Store(true) // as Close does it, with the lock
+	r.mu.Unlock()
+	require.ErrorIs(t, <-got, ErrClosed)
+	require.Zero(t, r.b.c.notifierLow)
+	require.Zero(t, r.b.c.notifierHigh)
+	r.ended.Store(false)
+}
+
+// misplaced is memory at an address that no handle has room for.
+type misplaced struct{ ringMemory }
+
+func (m misplaced) control() (*ringControl, error) {
+	c, err := m.ringMemory.control()
+	return (*ringControl)(unsafe.Add(unsafe.Pointer(c), 8)), err
+}
+
+func TestRingMemoryThatFitsNoHandle(t *testing.T) {
+	idle := ringPool.idle
+	defer func() { ringPool.idle = idle }()
+	ringPool.idle = nil
+	for _, m := range ringMemories {
+		usual, err := NewRing(4096, withMemory(m))
+		if err != nil {
+			continue // it is not to be had here
+		}
+		require.NoError(t, usual.Close())
+		r, err := NewRing(4096, withMemory(misplaced{m}))
+		require.ErrorContains(t, err, "does not fit a handle")
+		require.Nil(t, r)
+	}
 }

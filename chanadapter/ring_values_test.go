@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -147,5 +148,54 @@ func TestRingChanEndsWithTheRing(t *testing.T) {
 			}
 			require.EqualValues(t, 10-n, r.Lost(), "each is received or lost")
 		}
+	})
+}
+
+// Who leaves at a record of another size finds the rest there, and a token for it.
+func TestRingValuesLeftAtAMisfit(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		want := sample{1, 0.5, [2]uint16{3, 4}}
+		require.NoError(t, r.Push([]byte("short")))
+		require.NoError(t, r.Push(bytesOf(want)))
+		receive(t, r.C())
+		for s, err := range Values[sample](r) {
+			require.ErrorContains(t, err, "5 bytes")
+			require.Zero(t, s)
+			break
+		}
+		require.EqualValues(t, 1, r.Lost())
+		receive(t, r.C())
+		n := 0
+		for s, err := range Values[sample](r) {
+			require.NoError(t, err)
+			require.Equal(t, want, s)
+			n++
+		}
+		require.Equal(t, 1, n)
+	})
+}
+
+// A receiver that comes late gets each value all the same, and the one that waits for
+// it when the context ends is counted.
+func TestRingChanWaitsForItsReceiver(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		values := Chan[sample](ctx, r, 0)
+		for i := range uint64(10) {
+			require.NoError(t, r.Push(bytesOf(sample{Number: i})))
+		}
+		for i := range uint64(8) {
+			synctest.Wait() // it has found nobody there
+			require.Equal(t, sample{Number: i}, <-values)
+		}
+		synctest.Wait()
+		cancel()
+		_, more := <-values
+		require.False(t, more)
+		require.EqualValues(t, 1, r.Lost(), "it was read, and reached nobody")
+		require.Equal(t, [][]byte{bytesOf(sample{Number: 9})}, recordsOf(r))
 	})
 }

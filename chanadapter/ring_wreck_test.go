@@ -354,6 +354,62 @@ func TestRingScribbledRecords(t *testing.T) {
 	})
 }
 
+// Whoever sees the damage first says so: also Wait, and a loop that is left.
+func TestRingScribbledIsSeen(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		for name, see := range map[string]func(r *Ring, h unsafe.Pointer){
+			"by Wait": func(r *Ring, h unsafe.Pointer) {
+				*tagOf(h)++
+				err := r.Wait(t.Context())
+				require.Error(t, err)
+				require.Equal(t, r.Err(), err)
+			},
+			"by a break": func(r *Ring, h unsafe.Pointer) {
+				_, next := r.b.header(r.next + spanOf(20))
+				for range r.Records() {
+					*tagOf(next)++
+					break
+				}
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := ring(t, 4096)
+				_, h := r.b.header(r.next)
+				require.NoError(t, r.Push(make([]byte, 20)))
+				require.NoError(t, r.Push(make([]byte, 20)))
+				see(r, h)
+				require.ErrorContains(t, r.Err(), "a record's tag")
+				scribbled(t, r)
+			})
+		}
+	})
+}
+
+// A ring that is closed before anybody saw the damage is walked no further than it
+// reaches; who uses the memory is not known then, so it stays.
+func TestRingScribbledAndClosed(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		for name, scribble := range map[string]func(c *ringControl){
+			"forward": func(c *ringControl) { c.position += 1 << 20 },
+			"back":    func(c *ringControl) { c.position -= 1 << 20 },
+			"odd":     func(c *ringControl) { c.position += 2 },
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := ring(t, 4096)
+				h := r.b.handle()
+				require.NoError(t, r.Push(make([]byte, 20)))
+				scribble(r.b.c)
+				require.NoError(t, r.Close())
+				require.ErrorIs(t, r.Err(), ErrClosed)
+				require.Equal(t, blockStuck, r.b.life)
+				require.Nil(t, h.Ring())
+				require.Zero(t, r.Lost(), "nobody knows")
+				require.ErrorIs(t, r.Push(nil), ErrClosed)
+			})
+		}
+	})
+}
+
 // Whatever is written anywhere, whenever: no access outside of the block, which
 // has walls around it, and no endless loop.
 func TestRingScribbledAtRandom(t *testing.T) {

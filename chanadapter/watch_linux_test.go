@@ -66,6 +66,13 @@ func TestEpollRefuses(t *testing.T) {
 	assert.Error(t, unix.EpollCtl(inner, unix.EPOLL_CTL_ADD, set, &unix.EpollEvent{Events: unix.EPOLLIN}))
 	_, err = Watch(uintptr(set))
 	assert.ErrorIs(t, err, unix.EBADF)
+	outer, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	require.NoError(t, err)
+	defer unix.Close(outer)
+	require.NoError(t, unix.EpollCtl(outer, unix.EPOLL_CTL_ADD, set, &unix.EpollEvent{Events: unix.EPOLLIN}))
+	_, err = Watch(uintptr(outer))
+	assert.ErrorIs(t, err, unix.ELOOP)
+	assert.ErrorContains(t, err, "wait for itself")
 
 	fd := eventfd(t)
 	require.NoError(t, unix.EpollCtl(inner, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN}))

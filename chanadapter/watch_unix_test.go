@@ -265,14 +265,17 @@ func TestWatchTouchesNothing(t *testing.T) {
 func TestWatchRefusals(t *testing.T) {
 	r, end := pipe(t)
 	fd, _ := pipe(t)
-	closeEarly(t, fd)
+	closeEarly(t, fd) // the set may get its number
+	gone, _ := pipe(t)
 	first := mustWatch(t, r)
+	closeEarly(t, gone)
 	for name, c := range map[string]struct {
 		fd   uintptr
 		is   error
 		says string
 	}{
 		"closed":    {uintptr(fd), unix.EBADF, "not open"},
+		"gone":      {uintptr(gone), unix.EBADF, "not open"},
 		"negative":  {^uintptr(0), unix.EBADF, "-1: it is negative"},
 		"too large": {1 << 31, unix.EBADF, "too large"},
 		"twice":     {uintptr(r), unix.EEXIST, "watched already"},

@@ -5,6 +5,7 @@ package notifier
 // below them in fault_test.go.
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -50,6 +51,43 @@ func TestNilAndZeroPoller(t *testing.T) {
 			assert.Zero(t, p.Stats())
 			assert.NoError(t, p.Close())
 		})
+	}
+}
+
+// hooked is a context that does something when it is asked for its end.
+type hooked struct {
+	context.Context
+	asked func()
+}
+
+func (c hooked) Done() <-chan struct{} {
+	c.asked()
+	return c.Context.Done()
+}
+
+// A token that comes together with Close is taken, whichever of the two Wait sees first:
+// here both come when it has found neither.
+func TestWaitSeesTokenAndCloseAtOnce(t *testing.T) {
+	for range 100 {
+		n, err := New()
+		require.NoError(t, err)
+		ctx := hooked{t.Context(), func() {
+			_ = n.Notify()
+			_ = n.Close()
+		}}
+		require.NoError(t, n.Wait(ctx))
+		require.ErrorIs(t, n.Wait(ctx), ErrClosed)
+	}
+}
+
+func TestOptionsAreApplied(t *testing.T) {
+	p, _ := fakePoller(t)
+	for name, create := range map[string]func(...Option) (*Notifier, error){"New": New, "Poller.New": p.New} {
+		applied := ""
+		n, err := create(func(*options) { applied += "a" }, func(*options) { applied += "b" })
+		require.NoError(t, err)
+		require.NoError(t, n.Close())
+		assert.Equal(t, "ab", applied, name)
 	}
 }
 
