@@ -23,7 +23,7 @@ func eventfd(t testing.TB) int {
 	t.Helper()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	require.NoError(t, err)
-	t.Cleanup(func() { closeOnce(fd) })
+	own(t, fd)
 	return fd
 }
 

@@ -33,24 +33,20 @@ func pipe(t testing.TB) (r, w int) {
 		unix.CloseOnExec(fd)
 		require.NoError(t, unix.SetNonblock(fd, true))
 	}
-	t.Cleanup(func() { closeOnce(p[0]); closeOnce(p[1]) })
+	own(t, p[0])
+	own(t, p[1])
 	return p[0], p[1]
 }
 
-// closed has descriptors that a test closed itself, so that cleaning up does not
-// close whatever has their number now.
-var closed sync.Map
+// What owned_test.go needs.
+type number = int
 
-func closeOnce(fd int) {
-	if _, was := closed.LoadAndDelete(fd); !was {
-		_ = unix.Close(fd)
-	}
-}
+var closeNumber = unix.Close
 
-// closeEarly closes what pipe or socketpair returned before the test ends.
-func closeEarly(t testing.TB, fd int) {
-	require.NoError(t, unix.Close(fd))
-	closed.Store(fd, true)
+func open(t testing.TB) number {
+	fd, err := unix.Dup(0)
+	require.NoError(t, err)
+	return fd
 }
 
 func socketpair(t testing.TB) (a, b int) {
@@ -61,7 +57,8 @@ func socketpair(t testing.TB) (a, b int) {
 		unix.CloseOnExec(fd)
 		require.NoError(t, unix.SetNonblock(fd, true))
 	}
-	t.Cleanup(func() { closeOnce(p[0]); closeOnce(p[1]) })
+	own(t, p[0])
+	own(t, p[1])
 	return p[0], p[1]
 }
 

@@ -48,23 +48,19 @@ func event(t testing.TB, manual uint32) windows.Handle {
 	t.Helper()
 	h, err := windows.CreateEvent(nil, manual, 0, nil)
 	require.NoError(t, err)
-	t.Cleanup(func() { closeOnce(h) })
+	own(t, h)
 	return h
 }
 
-// closedHandles has what a test closed itself, so that cleaning up does not close
-// whatever has their number now.
-var closedHandles sync.Map
+// What owned_test.go needs.
+type number = windows.Handle
 
-func closeOnce(h windows.Handle) {
-	if _, was := closedHandles.LoadAndDelete(h); !was {
-		_ = windows.CloseHandle(h)
-	}
-}
+var closeNumber = windows.CloseHandle
 
-func closeEarly(t testing.TB, h windows.Handle) {
-	require.NoError(t, windows.CloseHandle(h))
-	closedHandles.Store(h, true)
+func open(t testing.TB) number {
+	h, err := windows.CreateEvent(nil, autoReset, 0, nil)
+	require.NoError(t, err)
+	return h
 }
 
 func mustWatch(t testing.TB, h windows.Handle, opts ...Option) *Watcher {
