@@ -47,14 +47,8 @@ command -v wine >/dev/null && command -v x86_64-w64-mingw32-gcc >/dev/null || {
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wine gcc-mingw-w64-x86-64 >/dev/null
 }
-# Wine's thread pool, which Windows itself does without here, now and then loses a signal or hangs on a busy machine: what
-# fails three times is no accident.
-for try in 1 2 3; do
-  GOOS=windows CGO_ENABLED=0 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on windows/amd64" \
-    go test -short -v -count=1 -timeout=2m -exec "$PWD/scripts/wine-exec" ./chanadapter && break
-  ((try < 3)) || exit 1
-  echo "under Wine: once more"
-done
+GOOS=windows CGO_ENABLED=0 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on windows/amd64" \
+  go test -short -v -count=1 -timeout=5m -exec "$PWD/scripts/wine-exec" ./chanadapter
 # Big-endian, and 32 bits, under emulation.
 command -v qemu-s390x-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null; }
 for arch in s390x arm; do
