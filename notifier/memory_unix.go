@@ -5,6 +5,7 @@ package notifier
 // This file holds where a unix gets the memory of a block from.
 
 import (
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ func mapBlock() (b *block, wiped bool, err error) {
 	// Reserve enough to find a multiple of 8 MiB inside, give back the rest.
 	p, err := unix.MmapPtr(-1, 0, nil, 2*align, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return nil, false, err
+		return nil, false, os.NewSyscallError("mmap", err)
 	}
 	head := -uintptr(p) & (align - 1)
 	size := (blockSize + 1<<16 - 1) &^ (1<<16 - 1) // whole pages, whatever their size
@@ -30,7 +31,7 @@ func mapBlock() (b *block, wiped bool, err error) {
 	bytes := unsafe.Slice((*byte)(start), size)
 	if err := unix.Mprotect(bytes, unix.PROT_READ|unix.PROT_WRITE); err != nil {
 		_ = unix.MunmapPtr(start, size)
-		return nil, false, err
+		return nil, false, os.NewSyscallError("mprotect", err)
 	}
 	return (*block)(start), wipeOnFork(bytes), nil
 }

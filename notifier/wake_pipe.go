@@ -50,7 +50,11 @@ func openPipe() (doorbell, error) {
 			}
 		}
 	}
-	p.other, p.otherStat = p.w, statOf(p.w)
+	if p.otherStat, err = statOf(p.w); err != nil {
+		p.discard()
+		return nil, err
+	}
+	p.other = p.w
 	return p, nil
 }
 
@@ -112,7 +116,10 @@ func (p *parking) park(file *os.File) (err error) {
 	if p.fd, err = descriptorOf(file); err != nil {
 		return err
 	}
-	p.file, p.stat = file, statOf(p.fd)
+	if p.stat, err = statOf(p.fd); err != nil {
+		return err
+	}
+	p.file = file
 	p.read = func(fd uintptr) bool {
 		if p.before != nil {
 			p.before(fd)
@@ -167,17 +174,17 @@ func (p *parking) discard() { _ = p.file.Close() }
 // eventfds look alike; any other replacement is seen.
 type identity struct{ dev, ino, mode uint64 }
 
-func statOf(fd int) identity {
+func statOf(fd int) (identity, error) {
 	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil {
-		return identity{}
-	}
-	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Mode)}
+	err := unix.Fstat(fd, &st)
+	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Mode)}, os.NewSyscallError("fstat", err)
 }
 
 func (id identity) check(fd int) error {
-	if now := statOf(fd); now == (identity{}) {
-		return fmt.Errorf("somebody closed descriptor %d: %w", fd, unix.EBADF)
+	if now, err := statOf(fd); errors.Is(err, unix.EBADF) {
+		return fmt.Errorf("somebody closed descriptor %d: %w", fd, err)
+	} else if err != nil {
+		return fmt.Errorf("cannot tell what descriptor %d is: %w", fd, err)
 	} else if now != id {
 		return fmt.Errorf("somebody put another file at descriptor %d: %w", fd, unix.EBADF)
 	}

@@ -47,6 +47,13 @@ func Child(t *testing.T, environment ...string) bool {
 	if os.Getenv(childVariable) == t.Name() {
 		return true
 	}
+	inChild(t, (*exec.Cmd).CombinedOutput, environment...)
+	return false
+}
+
+// inChild runs the calling test again, as Child does; run runs the command.
+func inChild(t *testing.T, run func(*exec.Cmd) ([]byte, error), environment ...string) {
+	t.Helper()
 	arguments := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
 	if testing.Short() {
 		arguments = append(arguments, "-test.short")
@@ -55,7 +62,7 @@ func Child(t *testing.T, environment ...string) bool {
 	defer cancel()
 	child := Again(ctx, t, arguments...)
 	child.Env = append(append(os.Environ(), childVariable+"="+t.Name()), environment...)
-	out, err := child.CombinedOutput()
+	out, err := run(child)
 	if err != nil && strings.Contains(err.Error(), "exec format error") { // ENOEXEC, which Plan 9 lacks
 		Missing(t, "processes", "the test binary runs only under an emulator")
 	}
@@ -65,5 +72,4 @@ func Child(t *testing.T, environment ...string) bool {
 	if err != nil {
 		t.Fatalf("in a process of its own: %v\n%s", err, out)
 	}
-	return false
 }
