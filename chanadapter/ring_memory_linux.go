@@ -57,7 +57,9 @@ func (mirroredMemory) free(p unsafe.Pointer, size uintptr, _ bool) {
 
 // wipesOnFork reports whether the kernel does what wipeOnFork and MADV_DONTFORK
 // ask for.
-var wipesOnFork = sync.OnceValue(func() bool {
+var wipesOnFork = sync.OnceValue(tryWipeOnFork)
+
+func tryWipeOnFork() bool {
 	size := uintptr(os.Getpagesize())
 	p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
@@ -65,7 +67,7 @@ var wipesOnFork = sync.OnceValue(func() bool {
 	}
 	defer func() { _ = unix.MunmapPtr(p, size) }()
 	return wipeOnFork(unsafe.Slice((*byte)(p), size))
-})
+}
 
 // wipeOnFork makes a forked child see zeros in b (madvise(2), since Linux 4.14).
 func wipeOnFork(b []byte) bool {
