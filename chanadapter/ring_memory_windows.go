@@ -15,8 +15,11 @@ type virtualMemory struct{}
 
 var _ ringMemory = virtualMemory{}
 
+// virtualAlloc is a variable for tests: no limit that they could set makes it fail.
+var virtualAlloc = windows.VirtualAlloc
+
 func allocate(size uintptr) (unsafe.Pointer, error) {
-	p, err := windows.VirtualAlloc(0, size, windows.MEM_RESERVE|windows.MEM_COMMIT, windows.PAGE_READWRITE)
+	p, err := virtualAlloc(0, size, windows.MEM_RESERVE|windows.MEM_COMMIT, windows.PAGE_READWRITE)
 	if err != nil {
 		return nil, os.NewSyscallError("VirtualAlloc", err)
 	}

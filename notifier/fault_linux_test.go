@@ -134,15 +134,9 @@ func TestDescriptorIsClosed(t *testing.T) {
 // and short rounds.
 func brokenSoon(t *testing.T, p *Poller) *Poller {
 	t.Helper()
-	idle.mu.Lock()
-	sets := idle.sets
-	idle.sets = nil
-	idle.mu.Unlock()
+	defer hideIdle()()
 	fresh := newPoller(t, WithBackend(p.backend))
 	fresh.watch = time.Millisecond
-	idle.mu.Lock()
-	idle.sets = sets
-	idle.mu.Unlock()
 	return fresh
 }
 

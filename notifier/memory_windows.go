@@ -23,11 +23,11 @@ import (
 // them until they are touched: an idle poller touches some 20 KiB.
 func mapBlock() (b *block, wiped bool, err error) {
 	const align = 1 << blockShift
-	p, err := windows.VirtualAlloc(0, 2*align, windows.MEM_RESERVE, windows.PAGE_NOACCESS)
+	p, err := virtualAlloc(0, 2*align, windows.MEM_RESERVE, windows.PAGE_NOACCESS)
 	if err != nil {
 		return nil, false, os.NewSyscallError("VirtualAlloc", err)
 	}
-	start, err := windows.VirtualAlloc((p+align-1)&^(align-1), blockSize, windows.MEM_COMMIT, windows.PAGE_READWRITE)
+	start, err := virtualAlloc((p+align-1)&^(align-1), blockSize, windows.MEM_COMMIT, windows.PAGE_READWRITE)
 	if err != nil {
 		_ = windows.VirtualFree(p, 0, windows.MEM_RELEASE)
 		return nil, false, os.NewSyscallError("VirtualAlloc", err)

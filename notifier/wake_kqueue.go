@@ -19,10 +19,16 @@ type kqueue struct{ fd int }
 
 var _ doorbell = (*kqueue)(nil)
 
+// The calls by which one is made are variables for tests.
+var (
+	makeKqueue = unix.Kqueue
+	addEvent   = (*kqueue).change
+)
+
 func openKqueue() (doorbell, error) {
 	// There is no flag for close-on-exec everywhere, so no fork may come between.
 	syscall.ForkLock.RLock()
-	fd, err := unix.Kqueue()
+	fd, err := makeKqueue()
 	if err == nil {
 		unix.CloseOnExec(fd)
 	}
@@ -33,7 +39,7 @@ func openKqueue() (doorbell, error) {
 	k := &kqueue{fd}
 	// EV_CLEAR: taking the event resets it, so that a ring while the poller is
 	// up is there when it goes to bed, once.
-	if err := k.change(unix.EV_ADD|unix.EV_CLEAR, 0); err != nil {
+	if err := addEvent(k, unix.EV_ADD|unix.EV_CLEAR, 0); err != nil {
 		k.discard()
 		return nil, err
 	}

@@ -81,3 +81,48 @@ func TestKqueueClosed(t *testing.T) {
 	require.ErrorIs(t, n.Err(), unix.EBADF)
 	require.ErrorIs(t, n.handle.Notify(), ErrClosed)
 }
+
+// Where the system has no kqueue left, or one that does not take the event, the error
+// names the call, nothing is left, and the pipe is chosen where nobody asked for this one.
+func TestEachCallOfOpenKqueueFails(t *testing.T) {
+	free := func() int { // the number that the next descriptor gets
+		fd, err := unix.Dup(0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Close(fd))
+		return fd
+	}
+	defer hideIdle()() // so that there is something to make
+	queue, event := makeKqueue, addEvent
+	restore := func() { makeKqueue, addEvent = queue, event }
+	defer restore()
+	for name, fail := range map[string]func(){
+		"kqueue": func() { makeKqueue = func() (int, error) { return -1, unix.EMFILE } },
+		"kevent": func() {
+			addEvent = func(k *kqueue, flags int, fflags uint32) error {
+				require.EqualValues(t, unix.EV_ADD|unix.EV_CLEAR, flags)
+				k.fd = ^k.fd // no kqueue
+				defer func() { k.fd = ^k.fd }()
+				return k.change(flags, fflags)
+			}
+		},
+	} {
+		known, number := sets.Load(), free()
+		fail()
+		p, err := NewPoller(WithBackend("kqueue"))
+		require.ErrorIs(t, err, map[string]error{"kqueue": unix.EMFILE, "kevent": unix.EBADF}[name])
+		require.ErrorContains(t, err, "no kqueue doorbell: "+name+":")
+		require.Nil(t, p)
+		require.Same(t, known, sets.Load(), "it is listed")
+		require.Equal(t, number, free(), "a descriptor was left behind")
+
+		t.Setenv(backendVariable, "")
+		p = newPoller(t)
+		require.Equal(t, "pipe", p.Stats().Backend)
+		restore()
+		for _, p := range []*Poller{p, newPoller(t, WithBackend("kqueue"))} {
+			list, handles := notifiers(t, p, 1)
+			require.NoError(t, handles[0].Notify())
+			receive(t, list[0])
+		}
+	}
+}

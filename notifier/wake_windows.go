@@ -38,13 +38,13 @@ func openIOCP() (doorbell, error) {
 	}
 	// Neither handle is inherited by child processes. They have 32 significant
 	// bits ("Interprocess Communication Between 32-bit and 64-bit Applications").
-	port, err := windows.CreateIoCompletionPort(windows.InvalidHandle, 0, 0, 0)
+	port, err := createIoCompletionPort(windows.InvalidHandle, 0, 0, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("CreateIoCompletionPort", err)
 	}
 	b := &iocp{port: port}
 	self := windows.CurrentProcess()
-	if err := windows.DuplicateHandle(self, port, self, &b.twin, 0, false, windows.DUPLICATE_SAME_ACCESS); err != nil {
+	if err := duplicateHandle(self, port, self, &b.twin, 0, false, windows.DUPLICATE_SAME_ACCESS); err != nil {
 		_ = windows.CloseHandle(port)
 		return nil, os.NewSyscallError("DuplicateHandle", err)
 	}

@@ -137,6 +137,25 @@ func newPoller(t testing.TB, opts ...PollerOption) *Poller {
 	return kept(t, p)
 }
 
+// hideIdle keeps the ready sets of closed pollers from the next ones, which make sets of
+// their own, until the function is called that it returns.
+func hideIdle() (back func()) {
+	idle.mu.Lock()
+	defer idle.mu.Unlock()
+	hidden := idle.sets
+	idle.sets = nil
+	return func() {
+		idle.mu.Lock()
+		defer idle.mu.Unlock()
+		if idle.sets == nil {
+			idle.sets = map[string][]*readySet{}
+		}
+		for name, list := range hidden {
+			idle.sets[name] = append(idle.sets[name], list...)
+		}
+	}
+}
+
 func kept(t testing.TB, p *Poller) *Poller {
 	pollersMade.add(p)
 	t.Cleanup(func() {
