@@ -309,6 +309,46 @@ func TestEachCallOfATimerFails(t *testing.T) {
 	})
 }
 
+// The watching goroutine's look at its set.
+func TestEachCallOfAHarvestFails(t *testing.T) {
+	testenv.FailCalls(t, func(c *testenv.Calls) {
+		mux, err := newMultiplexer()
+		require.NoError(t, err)
+		s := mux.(*epollSet)
+		defer s.file.Close()
+		fd := eventfd(t)
+		require.NoError(t, s.add(uintptr(fd), 77, interest{events: EventRead}))
+		require.NoError(t, signal(fd))
+		var keys []uintptr
+		s.found = func(key uintptr, _ Events) { keys = append(keys, key) }
+		require.Equal(t, unix.SYS_EPOLL_PWAIT, c.Fail(1, unix.EPERM, func() { require.True(t, s.harvest(0)) }))
+		require.ErrorIs(t, s.err, unix.EPERM)
+		require.ErrorContains(t, s.err, "epoll_pwait")
+		require.Empty(t, keys)
+		s.err = nil
+		require.Equal(t, unix.SYS_EPOLL_PWAIT, c.Fail(1, unix.EINTR, func() { require.False(t, s.harvest(0)) }))
+		require.NoError(t, s.err)
+		require.Equal(t, []uintptr{77}, keys, "it looked again, and nothing was lost")
+	})
+}
+
+// A set whose file is closed ends its Watchers, and the next one is a new one.
+func TestEpollSetWithoutItsFile(t *testing.T) {
+	fd := eventfd(t)
+	w := mustWatch(t, fd)
+	settle(t)
+	require.NoError(t, w.set.mux.(*epollSet).file.Close())
+	receive(t, w.Done())
+	<-w.set.exited
+	require.ErrorContains(t, w.Err(), "the watching of descriptors broke")
+	again := mustWatch(t, fd)
+	require.NotSame(t, w.set, again.set)
+	require.NoError(t, signal(fd))
+	receive(t, again.C())
+	require.NoError(t, w.Close())
+	require.NoError(t, again.Close())
+}
+
 // What epoll_ctl says is told in words. What is not watched is not in the tables, and
 // other Watchers go on.
 func TestEachAnswerOfEpollCtl(t *testing.T) {

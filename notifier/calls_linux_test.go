@@ -7,6 +7,7 @@ package notifier
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -164,6 +165,56 @@ func TestEachCallOfARingFails(t *testing.T) {
 			}
 			require.NoError(t, list[0].Err())
 		}
+	})
+}
+
+// The same where the counter is full, which takes three calls.
+func TestEachCallOfARingOfAFullEventFDFails(t *testing.T) {
+	testenv.FailCalls(t, func(c *testenv.Calls) {
+		bell, err := openEventFD()
+		require.NoError(t, err)
+		defer bell.discard()
+		fd := bell.(*eventFD).fd
+		for errno, called := range map[syscall.Errno][]int{
+			unix.EINTR: {unix.SYS_WRITE, unix.SYS_READ, unix.SYS_WRITE},
+			unix.EPERM: {unix.SYS_WRITE, unix.SYS_READ, unix.SYS_WRITE},
+		} {
+			for n := 1; ; n++ {
+				var count [8]byte
+				_, _ = unix.Read(fd, count[:])
+				_, err := unix.Write(fd, binary.NativeEndian.AppendUint64(nil, 1<<64-2))
+				require.NoError(t, err)
+				call := c.Fail(n, errno, func() { err = bell.ring() })
+				if n <= len(called) {
+					require.Equal(t, called[n-1], call)
+				}
+				if errno == unix.EPERM && call >= 0 {
+					require.ErrorIs(t, err, unix.EPERM, "call %d", n)
+					require.NoError(t, bell.ring(), "once it is not refused")
+				} else {
+					require.NoError(t, err, "call %d", n)
+				}
+				_, err = unix.Read(fd, count[:])
+				require.NoError(t, err)
+				require.EqualValues(t, 1, binary.NativeEndian.Uint64(count[:]), "it was emptied, and then written to")
+				if call < 0 {
+					break
+				}
+			}
+		}
+	})
+}
+
+// A block that no handle can name is given back.
+func TestBlockIsUnmapped(t *testing.T) {
+	if !testenv.Child(t) {
+		return
+	}
+	testenv.LeavesNothing(t, "a block", func() {
+		b, _, err := mapBlock()
+		require.NoError(t, err)
+		b.generation[maxHandles-1] = 1 // all of it is there
+		unmapBlock(b)
 	})
 }
 

@@ -240,6 +240,40 @@ func TestDoorbellIsFull(t *testing.T) {
 	})
 }
 
+// A full doorbell that cannot be emptied is not rung, and says so. Here the writing end of
+// a full pipe is in an eventfd's place.
+func TestFullDoorbellCannotBeEmptied(t *testing.T) {
+	for name, notify := range callers() {
+		t.Run(name, func(t *testing.T) {
+			p := newPoller(t, WithBackend("eventfd"))
+			p.watch = time.Hour // the next round would tell
+			list, handles := notifiers(t, p, 1)
+			var ends [2]int
+			require.NoError(t, unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
+			defer unix.Close(ends[0])
+			defer unix.Close(ends[1])
+			for bytes := make([]byte, 1<<16); ; {
+				if _, err := unix.Write(ends[1], bytes); err != nil {
+					require.ErrorIs(t, err, unix.EAGAIN)
+					break
+				}
+			}
+			settle(t, p)
+			parked(t)
+			putBack := takeAway(t, p)
+			require.NoError(t, unix.Dup3(ends[1], int(p.set.bell.descriptor()), unix.O_CLOEXEC))
+			for range 3 {
+				require.ErrorIs(t, notify(handles[0]), unix.EBADF)
+			}
+			require.Empty(t, list[0].C())
+			putBack()
+			require.NoError(t, notify(handles[0]))
+			receive(t, list[0])
+			require.NoError(t, list[0].Err())
+		})
+	}
+}
+
 // A pipe is empty whenever its poller is in bed. Linux since 5.14 makes an edge for each
 // write to a pipe that is polled, even one that finds it full; others do not.
 func TestPipeIsEmptied(t *testing.T) {

@@ -271,8 +271,8 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
       /* The counter is at its maximum: such a write wakes nobody. Empty it and write again. If that finds it full once
          more, somebody has written in between: after this caller's bits, so their ring serves. */
       uint64_t count;
-      while (notifier_read_(fd, &count, sizeof count) < 0 && errno == EINTR) {
-      }
+      while (notifier_read_(fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        if (errno != EINTR) return errno;
       err = notifier_write_all_(fd, &one, sizeof one);
       if (err == EAGAIN) err = 0;
     }

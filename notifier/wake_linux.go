@@ -49,8 +49,12 @@ func (e *eventFD) ring() error {
 		// written in between: after the caller's bits, so the edge is theirs.
 		var count [8]byte
 		for {
-			if _, err := unix.Read(e.fd, count[:]); err != unix.EINTR {
+			_, err := unix.Read(e.fd, count[:])
+			if err == nil || err == unix.EAGAIN { // or somebody else has emptied it
 				break
+			}
+			if err != unix.EINTR {
+				return os.NewSyscallError("read", err)
 			}
 		}
 		if err = write(e.fd, one); err == unix.EAGAIN {

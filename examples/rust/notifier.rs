@@ -43,7 +43,11 @@ fn ring(kind: u32, descriptor: i32) -> Result<(), Error> {
             EAGAIN => {
                 // An eventfd at its maximum wakes nobody: empty it and write again.
                 let mut count = [0u8; 8];
-                while unsafe { read(descriptor, count.as_mut_ptr(), 8) } < 0 && errno() == EINTR {}
+                while unsafe { read(descriptor, count.as_mut_ptr(), 8) } < 0 && errno() != EAGAIN {
+                    if errno() != EINTR {
+                        return Err(Error::Failed(errno()));
+                    }
+                }
                 write_all(descriptor, &one)
             }
             error => error,

@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "46cf5593b9e9c0edf5af11ccffd1d7417ff80a22552a3d06971899ec9e4fc973"
+const HeaderSum = "8ffd58bfcdb93c04b034013bd9f9e6a9638f410759e7b8b9d8c8023c65fa97df"
 
 // Results counts what notifier_notify returned.
 type Results struct {
