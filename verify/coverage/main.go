@@ -55,11 +55,38 @@ func run(lines bool) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(work)
-	profile := filepath.Join(work, "profile")
 	data := filepath.Join(work, "data")
 	if err := os.Mkdir(data, 0o777); err != nil {
 		return 1, err
 	}
+	var list []string
+	// The list is that of Linux, and of a build with C: other systems reach other things.
+	if runtime.GOOS == "linux" {
+		text, err := os.ReadFile("CONTRIBUTING.md")
+		if err != nil {
+			return 1, err
+		}
+		list = listed(string(text))
+	}
+	blocks, err := measure(data)
+	// What depends on the moment may be missed once: it adds up.
+	for again := 0; err == nil && list != nil && again < 2 && len(unlisted(blocks, list)) > 0; again++ {
+		fmt.Println("not reached, once more:\n" + strings.Join(unlisted(blocks, list), "\n"))
+		blocks, err = measure(data)
+	}
+	if err != nil {
+		return 1, err
+	}
+	code = report(blocks, lines)
+	if list != nil {
+		code = max(code, compare(blocks, list))
+	}
+	return code, nil
+}
+
+// measure runs the tests and returns what they and those before have reached, whose
+// counts are in data.
+func measure(data string) (map[string]*block, error) {
 	// The test binaries leave their counts in a directory, as those that they run
 	// again do (internal/testenv), so that it all adds up.
 	// One of them is left without a descriptor to write them to.
@@ -68,32 +95,21 @@ func run(lines bool) (code int, err error) {
 		"-args", "-test.gocoverdir="+data)
 	test.Env = append(os.Environ(), "WAKECHAN_COVERDIR="+data)
 	if out, err := test.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("%w\n%s", err, out)
+		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
+	profile := data + ".txt"
 	if out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+data, "-o="+profile).CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("%w\n%s", err, out)
+		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
 	text, err := os.ReadFile(profile)
 	if err != nil {
-		return 1, err
+		return nil, err
 	}
 	blocks, err := parse(string(text))
 	if err != nil {
-		return 1, err
+		return nil, err
 	}
-	if err := name(".", blocks); err != nil {
-		return 1, err
-	}
-	code = report(blocks, lines)
-	// The list is that of Linux, and of a build with C: other systems reach other things.
-	if runtime.GOOS == "linux" {
-		text, err := os.ReadFile("CONTRIBUTING.md")
-		if err != nil {
-			return 1, err
-		}
-		code = max(code, compare(blocks, listed(string(text))))
-	}
-	return code, nil
+	return blocks, name(".", blocks)
 }
 
 // block is some statements without a branch between them.
