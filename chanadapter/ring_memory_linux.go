@@ -66,12 +66,15 @@ func tryWipeOnFork() bool {
 		return false
 	}
 	defer func() { _ = unix.MunmapPtr(p, size) }()
-	return wipeOnFork(unsafe.Slice((*byte)(p), size))
+	return wipeOnFork(unsafe.Slice((*byte)(p), size)) == nil
 }
 
 // wipeOnFork makes a forked child see zeros in b (madvise(2), since Linux 4.14).
-func wipeOnFork(b []byte) bool {
+func wipeOnFork(b []byte) error {
 	// qemu's user-mode emulation says yes to any advice and takes none: so it
 	// does to one that does not exist.
-	return unix.Madvise(b, -1) != nil && unix.Madvise(b, unix.MADV_WIPEONFORK) == nil
+	if unix.Madvise(b, -1) == nil {
+		return errors.ErrUnsupported
+	}
+	return os.NewSyscallError("madvise", unix.Madvise(b, unix.MADV_WIPEONFORK))
 }

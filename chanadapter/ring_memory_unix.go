@@ -22,7 +22,12 @@ func (privateMemory) control() (*ringControl, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	wipeOnFork(unsafe.Slice((*byte)(p), size))
+	if err := wipeOnFork(unsafe.Slice((*byte)(p), size)); err != nil && wipesOnFork() {
+		// As it does other memory: a child would have a copy that points to data which
+		// it must not touch.
+		_ = unix.MunmapPtr(p, size)
+		return nil, err
+	}
 	return (*ringControl)(p), nil
 }
 
