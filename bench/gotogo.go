@@ -20,7 +20,7 @@ const (
 
 func (b *bench) goRedundant() {
 	s := b.section("Go Notify, token already there",
-		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all.")
+		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all. The fence is the floor, as above.")
 	t := s.table("goroutines", "way", "time a call", "quartiles", "notifier is", "allocations")
 	n := must1(notifier.New())
 	h := must1(must1(notifier.New()).Handle())
@@ -66,6 +66,11 @@ func (b *bench) goRedundant() {
 				_ = h.Notify()
 			}
 		}, func() { _ = h.Notify() }},
+		{nameFence, func(k int) {
+			for range k {
+				goFence()
+			}
+		}, goFence},
 	}
 	goroutines := b.pick([]int{1, 2, 4, 16, 64}, []int{1, 2})
 	var list []contestant
@@ -86,9 +91,19 @@ func (b *bench) goRedundant() {
 		}
 	}
 	b.target("go-redundant", scores[0].against(scores[1]))
+	b.floor("go-redundant", find(scores, nameFence).against(scores[1]))
 	allocs := testing.AllocsPerRun(1000, ways[0].once)
 	b.target("go-allocs", spread{allocs, allocs, allocs})
 	must(n.Close())
+}
+
+// goFence is what Notify begins with (fence in notifier/readyset.go).
+func goFence() {
+	var private atomic.Uint32
+	private.Store(1)
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "386" {
+		private.Load()
+	}
 }
 
 // together returns a run in which goroutines call loop with n each. Its time is the
