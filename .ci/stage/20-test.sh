@@ -7,7 +7,7 @@ command -v gcc >/dev/null && command -v g++ >/dev/null || {
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc g++ libc6-dev >/dev/null
 }
-export WAKECHAN_REQUIRE=go,pty,proc,processes,c,c++,single-step
+export WAKECHAN_REQUIRE=go,pty,proc,processes,c,c++,single-step,seccomp
 CGO_ENABLED=0 .ci/tally "linux/amd64, without cgo" go test -v -short ./...
 export WAKECHAN_REQUIRE=$WAKECHAN_REQUIRE,cgo
 .ci/tally "linux/amd64, C threads, -race" go test -v -race ./...
