@@ -7,7 +7,6 @@ package notifier
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -208,7 +207,7 @@ func TestOutOfAddressSpace(t *testing.T) {
 	// A little more than there is now: a block does not fit, and what the runtime
 	// takes for its books does. Threads it has already: a new one's stack would be
 	// too much, and it must not need one just then.
-	spareThreads(32)
+	testenv.SpareThreads(32)
 	debug.SetGCPercent(-1)
 	var stat unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_AS, &stat))
@@ -221,21 +220,6 @@ func TestOutOfAddressSpace(t *testing.T) {
 
 	assert.Equal(t, before, openDescriptors(), "a descriptor was left behind")
 	works(t, n)
-}
-
-// spareThreads makes the runtime have so many threads, which it keeps.
-func spareThreads(count int) {
-	var all, there sync.WaitGroup
-	there.Add(count)
-	for range count {
-		all.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			there.Done()
-			there.Wait()
-		})
-	}
-	all.Wait()
 }
 
 // addressSpace is how much of it this process has in use (proc(5): statm).

@@ -106,9 +106,9 @@ func Storm(handles []uint64, threads, each int, release bool) *Crowd {
 }
 
 // Muster makes threads that, from Open(1) on, notify handles in a random order,
-// each some times, or until Stop if that is 0. Before it notifies, a thread counts in a word that
-// Published reads, with a release store or a relaxed one: nothing but
-// notifier_notify orders that for the receiver.
+// each some times, or until Stop if that is 0. Before it notifies, a thread counts
+// in a word that Published reads, with a release store or a relaxed one: nothing
+// but notifier_notify orders that for the receiver.
 func Muster(handles []uint64, threads, each int, release bool) *Crowd {
 	return crowd(handles, threads, each, 0, release)
 }

@@ -60,17 +60,7 @@ func FailCalls(t *testing.T, test func(c *Calls)) {
 func askParent(t *testing.T, test func(c *Calls)) {
 	// Few things should be the runtime's own when LeavesNothing looks: it keeps threads.
 	debug.SetGCPercent(-1)
-	var all, there sync.WaitGroup
-	there.Add(16)
-	for range 16 {
-		all.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			there.Done()
-			there.Wait()
-		})
-	}
-	all.Wait()
+	SpareThreads(16)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -83,6 +73,21 @@ func askParent(t *testing.T, test func(c *Calls)) {
 		test(&Calls{t})
 	}()
 	<-done
+}
+
+// SpareThreads makes the runtime have so many threads, which it keeps.
+func SpareThreads(count int) {
+	var all, there sync.WaitGroup
+	there.Add(count)
+	for range count {
+		all.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			there.Done()
+			there.Wait()
+		})
+	}
+	all.Wait()
 }
 
 // tell makes the kernel ask about this thread's calls, and gives the descriptor by
