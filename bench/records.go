@@ -25,6 +25,7 @@ import (
 
 const (
 	nameRing           = "Ring"
+	nameRingSingle     = "Ring, WithSingleProducer"
 	nameRecordCallback = "a cgo callback a record"
 	nameRecordPipe     = "a pipe"
 	nameRecordBatch    = "a channel, one callback for 64"
@@ -82,13 +83,17 @@ func newSink() (*recordSink, uint64) {
 	return s, uint64(len(sinks) - 1)
 }
 
-func carriers(length int) []*carrier {
-	return []*carrier{ringCarrier(length), callbackCarrier(length), pipeCarrier(length), batchCarrier(length), floorCarrier(length)}
+func carriers(length, producers int) []*carrier {
+	list := []*carrier{ringCarrier(nameRing, length), callbackCarrier(length), pipeCarrier(length), batchCarrier(length), floorCarrier(length)}
+	if producers == 1 {
+		list = append(list, ringCarrier(nameRingSingle, length, chanadapter.WithSingleProducer()))
+	}
+	return list
 }
 
-func ringCarrier(length int) *carrier {
+func ringCarrier(name string, length int, opts ...chanadapter.RingOption) *carrier {
 	s, _ := newSink()
-	r := must1(chanadapter.NewRing(1 << 20))
+	r := must1(chanadapter.NewRing(1<<20, opts...))
 	h := must1(r.Handle())
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -108,7 +113,7 @@ func ringCarrier(length int) *carrier {
 			}
 		}
 	})
-	return &carrier{nameRing, C.RECORD_RING, uint64(h), length, s, func() { must(r.Close()); reader.Wait() }, r.Lost, false}
+	return &carrier{name, C.RECORD_RING, uint64(h), length, s, func() { must(r.Close()); reader.Wait() }, r.Lost, false}
 }
 
 func callbackCarrier(length int) *carrier {
@@ -211,7 +216,7 @@ func (b *bench) records() {
 	t := s.table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "full")
 	for _, length := range []int{32, 256} {
 		for _, producers := range b.pick([]int{1, 2, 4}, []int{1, 2}) {
-			list := carriers(length)
+			list := carriers(length, producers)
 			var contestants []contestant
 			sent := 0
 			for _, c := range list {
@@ -233,8 +238,10 @@ func (b *bench) records() {
 				t.add(length, producers, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)), full)
 			}
 			if length == 32 && producers == 1 {
-				b.target("ring", scores[0].against(find(scores, nameRecordCallback)))
-				b.floor("ring", find(scores, nameRecordFloor).against(find(scores, nameRecordCallback)))
+				callback := find(scores, nameRecordCallback)
+				b.target("ring-single", find(scores, nameRingSingle).against(callback))
+				b.target("ring", scores[0].against(callback))
+				b.floor("ring", find(scores, nameRecordFloor).against(callback))
 			}
 			for _, c := range list {
 				c.close()
@@ -256,7 +263,7 @@ func (b *bench) recordsWhileTheWorldStops() {
 		{"runtime.GC", runtime.GC},
 		{"runtime.ReadMemStats", func() { var m runtime.MemStats; runtime.ReadMemStats(&m) }},
 	} {
-		list := []*carrier{ringCarrier(32), callbackCarrier(32), pipeCarrier(32)}
+		list := []*carrier{ringCarrier(nameRing, 32), callbackCarrier(32), pipeCarrier(32)}
 		var calls []timedCall
 		for _, c := range list {
 			calls = append(calls, timedCall{c.name, func(n int) []float64 { return c.timedRecords(n, m.do) }})

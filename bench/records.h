@@ -38,53 +38,47 @@ typedef struct {
   int64_t batched;
 } recorder;
 
-static inline void record_send(recorder *r, char *rec) {
-  switch (r->way) {
+/* way and length are constants where this is inlined, as they are in a program that sends one kind of record. */
+static inline __attribute__((always_inline)) void record_send(recorder *r, int way, int64_t length, char *rec) {
+  switch (way) {
   case RECORD_RING:
-    while (notifier_ring_push(r->target, rec, (size_t)r->length) == NOTIFIER_FULL) {
+    while (notifier_ring_push(r->target, rec, (size_t)length) == NOTIFIER_FULL) {
       r->full++;
       sched_yield();
     }
     break;
   case RECORD_CALLBACK:
-    goRecord((uint32_t)r->target, rec, (uintptr_t)r->length);
+    goRecord((uint32_t)r->target, rec, (uintptr_t)length);
     break;
   case RECORD_PIPE:
-    while (write((int)r->target, rec, (size_t)r->length) < 0 && errno == EINTR) {
+    while (write((int)r->target, rec, (size_t)length) < 0 && errno == EINTR) {
     }
     break;
   case RECORD_FLOOR: {
     record_floor *f = (record_floor *)(uintptr_t)r->target;
     uintptr_t p = __atomic_load_n(&f->position, __ATOMIC_SEQ_CST);
     char *header;
-    while (!__atomic_compare_exchange_n(&f->position, &p, p + 8 + (uintptr_t)r->length, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    while (!__atomic_compare_exchange_n(&f->position, &p, p + 8 + (uintptr_t)length, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
     }
     header = f->data + (p & (RECORD_FLOOR_SIZE - 1));
-    memcpy(header + 8, rec, (size_t)r->length);
+    memcpy(header + 8, rec, (size_t)length);
     __atomic_store_n((uint64_t *)(void *)header, p + 1, __ATOMIC_RELEASE);
     break;
   }
   case RECORD_BATCH:
-    memcpy(r->batch + r->batched * r->length, rec, (size_t)r->length);
+    memcpy(r->batch + r->batched * length, rec, (size_t)length);
     if (++r->batched == RECORD_BATCH_SIZE) {
-      goBatch((uint32_t)r->target, r->batch, (uintptr_t)(r->batched * r->length));
+      goBatch((uint32_t)r->target, r->batch, (uintptr_t)(r->batched * length));
       r->batched = 0;
     }
     break;
   }
 }
 
-static void *recorder_main(void *argument) {
-  recorder *r = (recorder *)argument;
+static inline __attribute__((always_inline)) void record_loop(recorder *r, int way, int64_t length) {
   char rec[RECORD_MOST];
-  int64_t due, i;
+  int64_t due = r->start_ns, i;
   memset(rec, 1, sizeof rec);
-  pthread_barrier_wait(r->barrier);
-  r->start_ns = due = now_ns();
-  if (r->period_ns) {
-    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-    (void)real_time();
-  }
   for (i = 0; i < r->n; i++) {
     memcpy(rec, &i, sizeof i);
     if (r->period_ns) {
@@ -92,14 +86,36 @@ static void *recorder_main(void *argument) {
       due += r->period_ns;
       sleep_until(due);
       t = now_ns();
-      record_send(r, rec);
+      record_send(r, way, length, rec);
       r->stamps[i] = now_ns() - t;
     } else {
-      record_send(r, rec);
+      record_send(r, way, length, rec);
     }
   }
-  if (r->batched) goBatch((uint32_t)r->target, r->batch, (uintptr_t)(r->batched * r->length));
+  if (r->batched) goBatch((uint32_t)r->target, r->batch, (uintptr_t)(r->batched * length));
   r->batched = 0;
+}
+
+static void *recorder_main(void *argument) {
+  recorder *r = (recorder *)argument;
+  pthread_barrier_wait(r->barrier);
+  r->start_ns = now_ns();
+  if (r->period_ns) {
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+    (void)real_time();
+  }
+#define RECORD_WAY(way)                               \
+  case way:                                           \
+    if (r->length == 32) record_loop(r, way, 32);     \
+    else record_loop(r, way, RECORD_MOST);            \
+    break
+  switch (r->way) {
+    RECORD_WAY(RECORD_RING);
+    RECORD_WAY(RECORD_CALLBACK);
+    RECORD_WAY(RECORD_PIPE);
+    RECORD_WAY(RECORD_BATCH);
+    RECORD_WAY(RECORD_FLOOR);
+  }
   r->end_ns = now_ns();
   return NULL;
 }

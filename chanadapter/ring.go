@@ -72,6 +72,31 @@ package chanadapter
 //     that looks again, after stallPoll at first: as a rule the producer will
 //     see it and notify, but need not.
 //
+// # A single producer
+//
+// With one producer at a time (WithSingleProducer) it need exclude only signal
+// handlers on its own thread, for which one instruction is enough: an exchange
+// without the lock. What that lock was good for besides is bought from membarrier(2),
+// which makes every running thread pass a full fence, by those who seldom need it:
+//
+//	the producer writes       the reader writes wanted, has its
+//	position, reads wanted    membarrier, reads position (settle)
+//
+//	the producer writes       Close writes generation, has its
+//	entered, reads            membarrier, reads entered (shut, reap)
+//	generation
+//
+// If the barrier meets the producer before its write, it reads what the other side
+// wrote; if after it, the other side reads what it wrote.
+//
+// entered: whether the producer is in reserve. 0 -> 1 -> 0 by the producer, a handler
+// leaves it as it found it. Only when Close has seen 0 is the position what it
+// stays, and each reserved record has a header, which tells the rest. The exchange
+// without a lock can undo the closed bit: shut looks after its barrier, when none is
+// under way.
+//
+// # The dead
+//
 // A producer that dies between its commit and the notification leaves wanted odd
 // for the next one to commit; with bit 1 set the timer finds it out.
 //
@@ -128,6 +153,7 @@ type ringOptions struct {
 	poller *notifier.Poller
 	stall  time.Duration
 	linger time.Duration
+	single bool
 
 	memory ringMemory // for tests
 }
@@ -147,9 +173,29 @@ func WithStallTime(d time.Duration) RingOption {
 // WithRingLinger sets the longest time that the reader looks for more records
 // before it goes to sleep, and a loop over Records does not end; DefaultRingLinger
 // if it is not given. It is only done while records come in quick succession and
-// lingering finds them; 0 turns it off.
+// lingering finds them. A loop that finds little again and again, since it is as
+// quick as the producers, lets them get ahead by 5 µs each time. 0 turns both off.
 func WithRingLinger(ceiling time.Duration) RingOption {
 	return func(o *ringOptions) { o.linger = max(ceiling, 0) }
+}
+
+// WithSingleProducer promises that the ring has one producer at a time: no two calls
+// of notifier_ring_push, notifier_ring_reserve, Push and Reserve overlap, unless one
+// is a signal handler's that interrupted the other on its own thread; and whoever
+// comes after another was told by it, by a mutex, a channel or a join. Commit and
+// discard may be anybody's. Producers that break the promise spoil each other's
+// records; the reader stays within the ring's memory.
+//
+// In return foreign producers take no locked instruction, which is most of what a
+// small record costs. It is paid for by the reader, each time that it goes to sleep,
+// and by Close: they interrupt every running thread of the process for a moment, by
+// membarrier(2). A producer that dies in such a call, before it has its record, keeps
+// the memory of the ring after Close.
+//
+// On other systems than Linux, and where the kernel has or allows no membarrier(2),
+// it changes nothing.
+func WithSingleProducer() RingOption {
+	return func(o *ringOptions) { o.single = true }
 }
 
 // Ring is a fixed block of memory that any thread, known to Go or not, appends
@@ -185,6 +231,7 @@ type Ring struct {
 	// not set.
 	next      uintptr       // position of the next record to look at
 	published uintptr       // what consumer must read
+	seen      uintptr       // the position, as publish found it
 	bed       time.Duration // when it went to sleep
 	window    time.Duration // how long it lingers
 	penalty   int           // sleeps without lingering, after the next one in vain
@@ -239,7 +286,7 @@ func NewRing(size int, opts ...RingOption) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := openBlock(size, o.memory)
+	b, err := openBlock(size, o.memory, o.single)
 	if err != nil {
 		_ = n.Close()
 		return nil, err

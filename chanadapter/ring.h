@@ -28,6 +28,9 @@
  *     works on the child's own copy, which nobody reads. Do not carry a reservation into a child.
  *   - A thread that dies, is cancelled or jumps away between reserve and commit loses its record and stops the reader there,
  *     who is told (Ring.Stalled); at any other instruction it harms nobody. Keep what you do in between short.
+ *   - A ring made WithSingleProducer has one thread at a time in push and reserve (and signal handlers on that thread): whoever
+ *     comes after another was told by it, by a mutex or a join. In return it takes no locked instruction (on Linux; elsewhere
+ *     nothing changes). Two at once spoil each other's records, and nothing else. Commit and discard may be anybody's.
  *
  * THE NUMBER
  *   64 bits:  base >> 12 (36)  |  generation (28, never 0)
@@ -38,13 +41,14 @@
  *        0  magic        word: NOTIFIER_RING_MAGIC
  *        4  abi          word: NOTIFIER_RING_ABI; 0 in a forked child
  *        8  generation   word: the present ring's
- *       12  flags        word: NOTIFIER_RING_MIRRORED
+ *       12  flags        word: NOTIFIER_RING_MIRRORED, NOTIFIER_RING_SINGLE; the latter never changes
  *       16  size         word: bytes of data, a power of two
  *       20  max          word: longest record
  *       24  notifier     two words: low and high half of the notifier_handle to notify
  *       32  data         native: address of the data, a multiple of 8
  *      128  position     native: where the next record will be reserved, in bytes since the beginning, a multiple of 8;
  *                        wraps round; bit 0: the ring is closed
+ *      136  entered      word: SINGLE: 1 while the producer is in reserve
  *      256  consumer     native: how far the reader has given memory back
  *      264  wanted       word: bit 0: the reader is asleep; bit 1: only the record at consumer is of use to it; the rest is
  *                        a number that is never the same twice, nor in the time of the next ring
@@ -58,7 +62,8 @@
  *        4  tag          word: low half of the record's position ^ NOTIFIER_RING_MAGIC
  *   All memory between the position and consumer + size is zero: state 0 means not reserved, or not written yet.
  *
- * TO PUSH: reserve, fill, commit, as below. The reader's half is ring.go, which has the whole protocol in words.
+ * TO PUSH: reserve, fill, commit, as below. The reader's half is ring.go, which has the whole protocol in words. Who does not
+ * know of SINGLE reserves as for any ring, and is right.
  */
 #ifndef NOTIFIER_RING_H
 #define NOTIFIER_RING_H
@@ -94,12 +99,14 @@ typedef uint64_t notifier_ring; /* pass it through a void *: on 64-bit systems i
 #define NOTIFIER_RING_OFFSET_NOTIFIER 24
 #define NOTIFIER_RING_OFFSET_DATA 32
 #define NOTIFIER_RING_OFFSET_POSITION 128
+#define NOTIFIER_RING_OFFSET_ENTERED 136
 #define NOTIFIER_RING_OFFSET_CONSUMER 256
 #define NOTIFIER_RING_OFFSET_WANTED 264
 #define NOTIFIER_RING_OFFSET_LOST 384
 #define NOTIFIER_RING_CONTROL_SIZE 512
 
 #define NOTIFIER_RING_MIRRORED 1u /* flags */
+#define NOTIFIER_RING_SINGLE 2u
 
 #define NOTIFIER_RING_CLOSED_BIT 1u    /* position */
 #define NOTIFIER_RING_POSITION_MASK 7u /* all of these are clear in an open ring's */
@@ -154,6 +161,50 @@ NOTIFIER_INLINE_ void notifier_ring_publish_(volatile uint32_t *p, uint32_t v) {
 
 #endif
 
+/* A single producer's ring needs membarrier(2) at the other end, which Linux has. ThreadSanitizer knows neither that nor
+   assembly: there every ring is like any other. */
+#if defined(__linux__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__SANITIZE_THREAD__)
+#define NOTIFIER_RING_LOCAL_ 1
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#undef NOTIFIER_RING_LOCAL_
+#endif
+#endif
+#endif
+
+#ifdef NOTIFIER_RING_LOCAL_
+/* The producer's half of a fence. The other half is membarrier(2), which makes it one in both, wherever this thread is. */
+NOTIFIER_INLINE_ void notifier_ring_local_fence_(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+#endif
+
+/* local: atomic for this thread only, and for the signal handlers that interrupt it: one instruction, without the lock. */
+NOTIFIER_INLINE_ int notifier_ring_exchange_(volatile uintptr_t *p, uintptr_t from, uintptr_t to, int local) {
+#ifdef NOTIFIER_RING_LOCAL_
+  if (local) {
+    uintptr_t was = from;
+#if defined(__x86_64__) || defined(__i386__)
+    __asm__ __volatile__("cmpxchg %2, %1" : "+a"(was), "+m"(*p) : "r"(to) : "memory", "cc");
+#else
+    (void)__atomic_compare_exchange_n(p, &was, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    notifier_ring_local_fence_();
+#endif
+    return was == from;
+  }
+#endif
+  (void)local;
+  return notifier_ring_cas_(p, from, to);
+}
+
+/* Inlined, so that the length of a record is a constant where it is copied: GCC makes something slow of a memcpy of a few
+   lengths. What is seldom done is out of the way. */
+#if defined(__GNUC__) || defined(__clang__)
+#define NOTIFIER_RING_INLINE_ NOTIFIER_INLINE_ __attribute__((__always_inline__))
+#define NOTIFIER_RING_SELDOM_ __attribute__((__noinline__, __cold__, __unused__)) static
+#else
+#define NOTIFIER_RING_INLINE_ NOTIFIER_INLINE_
+#define NOTIFIER_RING_SELDOM_ NOTIFIER_INLINE_
+#endif
+
 #define NOTIFIER_RING_WORD_(control, offset) ((volatile uint32_t *)(void *)((control) + (offset)))
 #define NOTIFIER_RING_NATIVE_(control, offset) ((volatile uintptr_t *)(void *)((control) + (offset)))
 
@@ -167,13 +218,11 @@ NOTIFIER_INLINE_ uint32_t notifier_ring_generation_(notifier_ring r) {
 
 /* ---- the steps ---- */
 
-/* Wakes a reader who sleeps and can use the record with this tag, which has its final state. */
-NOTIFIER_INLINE_ int notifier_ring_wake_(char *control, uint32_t tag) {
+/* Wakes a reader who sleeps, as w says, if it can use the record with this tag. */
+NOTIFIER_RING_SELDOM_ int notifier_ring_rouse_(char *control, uint32_t tag, uint32_t w) {
   volatile uint32_t *wanted = NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_WANTED);
-  uint32_t w = notifier_load_(wanted);
   notifier_handle h;
   int code;
-  if (!(w & NOTIFIER_RING_WANTED)) return NOTIFIER_COALESCED;
   if ((w & NOTIFIER_RING_HEAD_ONLY) &&
       ((uint32_t)notifier_ring_load_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_CONSUMER)) ^
        NOTIFIER_RING_MAGIC) != tag)
@@ -189,8 +238,15 @@ NOTIFIER_INLINE_ int notifier_ring_wake_(char *control, uint32_t tag) {
   return code == NOTIFIER_COALESCED ? code : NOTIFIER_OK;
 }
 
+/* What follows a record's final state, which has this tag. */
+NOTIFIER_RING_INLINE_ int notifier_ring_wake_(char *control, uint32_t tag) {
+  uint32_t w = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_WANTED));
+  if (!(w & NOTIFIER_RING_WANTED)) return NOTIFIER_COALESCED;
+  return notifier_ring_rouse_(control, tag, w);
+}
+
 /* Step 3: the record gets its final state. In which case the memory is the reader's from then on. */
-NOTIFIER_INLINE_ int notifier_ring_finish_(notifier_ring r, char *header, uint32_t state) {
+NOTIFIER_RING_INLINE_ int notifier_ring_finish_(notifier_ring r, char *header, uint32_t state) {
   char *control = notifier_ring_control_(r);
   uint32_t tag = notifier_ring_plain_load_(NOTIFIER_RING_WORD_(header, 4));
 
@@ -211,28 +267,44 @@ NOTIFIER_INLINE_ int notifier_ring_finish_(notifier_ring r, char *header, uint32
  * notifier_ring_commit or notifier_ring_discard: do one of them soon, since the reader stops at this record.
  * Otherwise *rec is left alone: NOTIFIER_FULL, NOTIFIER_TOO_LARGE (both are counted as lost), NOTIFIER_CLOSED,
  * NOTIFIER_INVALID. */
-NOTIFIER_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, void **rec) {
+NOTIFIER_RING_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, void **rec) {
   char *control = notifier_ring_control_(r), *data, *header;
   uint32_t generation = notifier_ring_generation_(r), abi;
   volatile uintptr_t *position = NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_POSITION);
   uintptr_t p, size, used, offset, span, pad;
+  int code;
+#ifdef NOTIFIER_RING_LOCAL_
+  volatile uint32_t *entered = NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ENTERED);
+  uint32_t before = 0;
+#endif
+  int local = 0;
 
   if (!control || !generation) return NOTIFIER_INVALID;
   abi = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ABI));
   if (abi != NOTIFIER_RING_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
 
+#ifdef NOTIFIER_RING_LOCAL_
+  if (notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_FLAGS)) & NOTIFIER_RING_SINGLE) {
+    /* entered is stored and then the generation looked at; Close stores the generation, has its membarrier, and then looks at
+       entered (shut and reap in ring_block.go). A handler leaves it as it was. */
+    local = 1;
+    before = notifier_ring_plain_load_(entered);
+    notifier_ring_plain_store_(entered, 1);
+    notifier_ring_local_fence_();
+  }
+#endif
+
   for (;;) {
     /* The position is read first and exchanged last. It never has the same value in the time of two rings, so that all that
        is read in between is of one ring if the exchange succeeds. */
     p = notifier_ring_load_(position);
+    code = NOTIFIER_CLOSED; /* or somebody wrote over the position, which is a multiple of 8 */
     if (notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_GENERATION)) != generation ||
         (p & NOTIFIER_RING_POSITION_MASK))
-      return NOTIFIER_CLOSED; /* or somebody wrote over the position, which is a multiple of 8 */
+      goto out;
     size = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_SIZE));
-    if (len > notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_MAX))) {
-      notifier_ring_count_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_LOST));
-      return NOTIFIER_TOO_LARGE;
-    }
+    code = NOTIFIER_TOO_LARGE;
+    if (len > notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_MAX))) goto lost;
     data = (char *)notifier_ring_load_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_DATA));
     offset = p & (size - 1);
     span = NOTIFIER_RING_HEADER_SIZE + (((uintptr_t)len + 7) & ~(uintptr_t)7);
@@ -246,17 +318,17 @@ NOTIFIER_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, void **r
     if (used > size || pad + span > size - used) {
       /* Full, if p is still the position: otherwise the two do not belong together. */
       if (notifier_ring_load_(position) != p) continue;
-      notifier_ring_count_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_LOST));
-      return NOTIFIER_FULL;
+      code = NOTIFIER_FULL;
+      goto lost;
     }
-    if (notifier_ring_cas_(position, p, p + pad + span)) break;
+    if (notifier_ring_exchange_(position, p, p + pad + span, local)) break;
   }
 
   /* The reader stores wanted and then looks at the position (settle in ring.go); here the position is stored and then, at
      the commit, wanted looked at. All four are sequentially consistent, so that one sees the other. On x86 the exchange is a
      full fence already; elsewhere it costs little not to depend on two compilers' agreement. */
 #if !(defined(__x86_64__) || defined(__i386__))
-  notifier_fence_();
+  if (!local) notifier_fence_();
 #endif
 
   header = data + offset;
@@ -272,7 +344,16 @@ NOTIFIER_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, void **r
   notifier_ring_plain_store_(NOTIFIER_RING_WORD_(header, 4), (uint32_t)p ^ NOTIFIER_RING_MAGIC);
   notifier_ring_plain_store_(NOTIFIER_RING_WORD_(header, 0), NOTIFIER_RING_BUSY | (uint32_t)len);
   *rec = header + NOTIFIER_RING_HEADER_SIZE;
-  return NOTIFIER_OK;
+  code = NOTIFIER_OK;
+  goto out;
+
+lost:
+  notifier_ring_count_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_LOST));
+out:
+#ifdef NOTIFIER_RING_LOCAL_
+  if (local) notifier_ring_publish_(entered, before);
+#endif
+  return code;
 }
 
 NOTIFIER_INLINE_ int notifier_ring_end_(notifier_ring r, void *rec, uint32_t state) {
@@ -303,7 +384,7 @@ NOTIFIER_INLINE_ int notifier_ring_discard(notifier_ring r, void *rec) {
 
 /* Reserves, copies len bytes and commits. Returns what notifier_ring_reserve or notifier_ring_commit does: below 0 the
  * record will not be read, but for NOTIFIER_FAILED. data may be NULL if len is 0. */
-NOTIFIER_INLINE_ int notifier_ring_push(notifier_ring r, const void *data, size_t len) {
+NOTIFIER_RING_INLINE_ int notifier_ring_push(notifier_ring r, const void *data, size_t len) {
   void *rec = NULL;
   int code = notifier_ring_reserve(r, len, &rec);
   if (code != NOTIFIER_OK) return code;

@@ -30,6 +30,7 @@ const (
 	ringGenerationMask = 1<<ringGenerationBits - 1
 
 	flagMirrored = 1
+	flagSingle   = 2
 
 	closedBit    uintptr = 1
 	positionMask uintptr = 7
@@ -70,7 +71,9 @@ type ringControl struct {
 
 	// The words of the protocol: see ring.go.
 	position uintptr
-	_        [128 - nativeSize]byte
+	_        [nativePad]byte
+	entered  uint32 // the single producer writes both
+	_        [128 - 12]byte
 	consumer uintptr // with wanted on a line: the reader writes both, producers read both
 	_        [nativePad]byte
 	wanted   uint32
@@ -120,6 +123,7 @@ type ringBlock struct {
 	reach      uintptr // how far a record may go from data: size, or twice that
 	step       uintptr // how much the reader gives back at once
 	mirrored   bool
+	single     bool // one producer, which takes no locked instruction
 	generation uint32
 	start      uintptr // first position
 
@@ -131,6 +135,8 @@ type ringBlock struct {
 	lostBase uintptr // c.lost at the beginning
 	lost     uint64  // what was left in the ring; all that was lost, once counted
 	counted  bool
+	quiet    bool      // single: the producer was seen outside of reserve
+	unsure   bool      // single: whether it is cannot be known
 	end      uintptr   // the position when it was shut
 	from     uintptr   // where the reader stopped
 	walked   uintptr   // how far reap has looked
@@ -165,11 +171,14 @@ func (b *ringBlock) handle() RingHandle {
 	return RingHandle(uint64(uintptr(unsafe.Pointer(b.c)))>>ringBaseShift<<ringGenerationBits | uint64(b.generation))
 }
 
-func (b *ringBlock) flags() uint32 {
+func (b *ringBlock) flags() (flags uint32) {
 	if b.mirrored {
-		return flagMirrored
+		flags |= flagMirrored
 	}
-	return 0
+	if b.single {
+		flags |= flagSingle
+	}
+	return flags
 }
 
 // intact reports whether what never changes in the control block still is as it
@@ -223,13 +232,13 @@ const minIdleControls = 8
 const firstPosition = 1 << 12
 
 // openBlock makes the memory of a ring.
-func openBlock(size int, memory ringMemory) (*ringBlock, error) {
+func openBlock(size int, memory ringMemory, single bool) (*ringBlock, error) {
 	sweep()
 	memories := ringMemories
 	if memory != nil {
 		memories = []ringMemory{memory}
 	}
-	b := &ringBlock{size: max(uintptr(size), uintptr(os.Getpagesize()))}
+	b := &ringBlock{size: max(uintptr(size), uintptr(os.Getpagesize())), single: single && hasMembarrier()}
 	b.max = b.size/2 - headerSize
 	b.step = min(b.size/8, 16<<10) // what fits into a processor's first cache
 	var err error
@@ -245,7 +254,7 @@ func openBlock(size int, memory ringMemory) (*ringBlock, error) {
 	if b.mirrored {
 		b.reach *= 2
 	}
-	idle, err := takeControl(b.memory)
+	idle, err := takeControl(b.memory, b.single)
 	if err != nil {
 		b.memory.free(b.data, b.size, b.mirrored)
 		return nil, fmt.Errorf("chanadapter: no memory for a ring: %w", err)
@@ -271,15 +280,19 @@ func openBlock(size int, memory ringMemory) (*ringBlock, error) {
 	return b, nil
 }
 
-// takeControl returns the control block that was closed longest ago, or a new one.
-func takeControl(memory ringMemory) (idleControl, error) {
+// takeControl returns the control block that was closed longest ago, or a new one. A
+// single producer's is always new: see bury.
+func takeControl(memory ringMemory, single bool) (idleControl, error) {
 	ringPool.mu.Lock()
 	defer ringPool.mu.Unlock()
-	if list := ringPool.idle; len(list) > minIdleControls {
+	make := memory.control
+	if single {
+		make = singleControl
+	} else if list := ringPool.idle; len(list) > minIdleControls {
 		ringPool.idle = list[1:]
 		return list[0], nil
 	}
-	c, err := memory.control()
+	c, err := make()
 	if err != nil {
 		return idleControl{}, err
 	}
@@ -312,13 +325,34 @@ func (b *ringBlock) shut() {
 	b.life = blockShut
 	b.end = atomic.OrUintptr(&b.c.position, closedBit) &^ closedBit
 	atomic.StoreUint32(&b.c.generation, b.generation+1)
+	if !b.single {
+		return
+	}
+	// The single producer's exchange is not atomic for others, and may undo what was
+	// just done to the position. After the barrier none that began before is under
+	// way, and whoever enters sees the generation.
+	for range mostShuts {
+		if membarrier() != nil {
+			break
+		}
+		if atomic.LoadUintptr(&b.c.position)&closedBit != 0 {
+			return
+		}
+		atomic.OrUintptr(&b.c.position, closedBit)
+	}
+	b.unsure = true
 }
+
+// mostShuts is how often shut tries: the second time is enough, unless somebody
+// scribbles.
+const mostShuts = 100
 
 // abandon is called once, when the reader is out: it stopped at position from.
 // Memory that somebody scribbled on does not tell who still uses it.
 func (b *ringBlock) abandon(from uintptr, scribbled bool) {
 	b.mu.Lock()
 	b.life, b.from, b.walked = blockLimbo, from, from
+	scribbled = scribbled || b.unsure
 	if scribbled {
 		b.bury(blockStuck)
 	}
@@ -349,6 +383,13 @@ func (b *ringBlock) reap() {
 	defer b.mu.Unlock()
 	if b.life != blockLimbo {
 		return
+	}
+	if b.single && !b.quiet {
+		if atomic.LoadUint32(&b.c.entered) != 0 {
+			return // it may be about to reserve. Come back later
+		}
+		b.quiet = true
+		b.end = atomic.LoadUintptr(&b.c.position) &^ closedBit
 	}
 	if b.end-b.from > b.size || b.end&positionMask != 0 {
 		b.bury(blockStuck)
@@ -401,6 +442,15 @@ func (b *ringBlock) bury(as uint32) {
 		}
 	}
 	delete(ringPool.rings, b.handle())
+	if b.single && as == blockGone {
+		// Never another ring's: a producer that was stopped for long on its way into
+		// reserve writes entered, and what its exchange finds in the position, back. To
+		// a page of zeros, which say that the ring is closed.
+		b.lost += uint64(atomic.LoadUintptr(&b.c.lost) - b.lostBase)
+		b.counted = true
+		retireControl(b.c)
+		return
+	}
 	if next := b.generation + 1; as == blockGone && next <= ringGenerationMask { // else it is retired
 		position := (b.end + firstPosition) &^ (firstPosition - 1)
 		ringPool.idle = append(ringPool.idle, idleControl{b.c, next, b.epoch, position, b})

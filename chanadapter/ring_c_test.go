@@ -69,7 +69,10 @@ func compileC(t testing.TB, compiler string, flags []string, files ...string) st
 	output := filepath.Join(t.TempDir(), "program")
 	args := slices.Concat(flags, []string{"-I.", "-I../notifier", "-Itestdata/ring", "-Iinternal/ringforeign", "-o", output})
 	for _, f := range files {
-		args = append(args, filepath.Join("testdata", "ring", f))
+		if !filepath.IsAbs(f) {
+			f = filepath.Join("testdata", "ring", f)
+		}
+		args = append(args, f)
 	}
 	if !slices.Contains(flags, "-c") && !strings.Contains(compiler, "mingw") {
 		args = append(args, "-lpthread")
@@ -173,17 +176,38 @@ var plainC = []string{"-std=gnu11", "-g", "-Wall", "-Wextra", "-Wpedantic", "-We
 // also from a signal handler, and the reader's half in C must get all of it.
 func stress(t *testing.T, program string, count int) {
 	for _, producers := range []int{1, 2, 3, 4, 8} {
-		for _, way := range [][2]string{{"0", "0"}, {"0", "1"}, {"1", "0"}, {"1", "1"}} { // mirrored, with a handler
-			args := []string{strconv.Itoa(producers), strconv.Itoa(count), strconv.Itoa(4096 << (producers % 3)), way[0], way[1],
-				strconv.Itoa(int(testenv.Patience().Milliseconds()))}
-			out, err := runC(t, program, args...)
-			require.NoError(t, err, "%v: %s", args, out)
+		for _, flags := range ringFlags(producers) {
+			for _, handler := range []string{"0", "1"} {
+				args := []string{strconv.Itoa(producers), strconv.Itoa(count), strconv.Itoa(4096 << (producers % 3)), flags, handler,
+					strconv.Itoa(int(testenv.Patience().Milliseconds()))}
+				out, err := runC(t, program, args...)
+				require.NoError(t, err, "%v: %s", args, out)
+			}
 		}
+	}
+}
+
+// ringFlags returns the kinds of ring that so many producers may use.
+func ringFlags(producers int) []string {
+	if producers == 1 {
+		return []string{"0", "1", "2", "3"}
+	}
+	return []string{"0", "1"}
+}
+
+// alone runs a program of testdata/ring with one producer, for each kind of ring.
+func alone(t *testing.T, program string, count int) {
+	for _, flags := range ringFlags(1) {
+		out, err := runC(t, program, strconv.Itoa(count), flags, strconv.Itoa(int(testenv.Patience().Milliseconds())))
+		require.NoError(t, err, "flags %s: %s", flags, out)
+		t.Logf("flags %s: %s", flags, out)
 	}
 }
 
 func TestRingInC(t *testing.T) {
 	stress(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "stress.c"), testenv.Times(50_000))
+	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "shut.c"), testenv.Times(5_000))
+	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "turns.c"), testenv.Times(5_000))
 }
 
 // Both halves under the sanitizers.
@@ -193,11 +217,16 @@ func TestRingInCSanitized(t *testing.T) {
 	}
 	for _, compiler := range []string{"gcc", "clang"} {
 		t.Run(compiler+"/thread", func(t *testing.T) {
-			stress(t, compileC(t, compiler, slices.Concat(plainC, []string{"-O1", "-fsanitize=thread"}), "stress.c"), testenv.Times(20_000))
+			flags := slices.Concat(plainC, []string{"-O1", "-fsanitize=thread"})
+			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(20_000))
+			alone(t, compileC(t, compiler, flags, "shut.c"), testenv.Times(2_000))
+			alone(t, compileC(t, compiler, flags, "turns.c"), testenv.Times(3_000))
 		})
 		t.Run(compiler+"/address_undefined", func(t *testing.T) {
 			flags := slices.Concat(plainC, []string{"-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"})
 			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(50_000))
+			alone(t, compileC(t, compiler, flags, "shut.c"), testenv.Times(2_000))
+			alone(t, compileC(t, compiler, flags, "turns.c"), testenv.Times(3_000))
 		})
 	}
 }
@@ -207,26 +236,53 @@ func TestRingInCNoticesMutants(t *testing.T) {
 	if reducedC() {
 		t.Skip("compiles some programs")
 	}
-	for _, m := range []struct{ name, old, new, sanitize string }{
-		{"nobody wakes the reader", "if (!(w & NOTIFIER_RING_WANTED)) return", "if (w | 1) return", ""},
-		{"a full ring is written to", "if (used > size || pad + span > size - used) {", "if (0) {", ""},
-		{"a loss is not counted", "      notifier_ring_count_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_LOST));\n      return NOTIFIER_FULL;", "      return NOTIFIER_FULL;", ""},
-		{"two get the same room", "if (notifier_ring_cas_(position, p, p + pad + span)) break;", "sched_yield(); *position = p + pad + span; break;", ""},
-		{"committed before it is filled", "NOTIFIER_RING_BUSY | (uint32_t)len);", "NOTIFIER_RING_READY | (uint32_t)len);", ""},
-		{"a commit publishes nothing", "__atomic_store_n(p, v, __ATOMIC_RELEASE);", "__atomic_store_n(p, v, __ATOMIC_RELAXED);", "-fsanitize=thread"},
+	block, err := os.ReadFile(filepath.Join("testdata", "ring", "block.h"))
+	require.NoError(t, err)
+	texts := map[string]string{"ring.h": RingHeader, "block.h": string(block)}
+	crowd := []string{"stress.c", "3", "20000", "4096", "0", "0", "300"}
+	turns := []string{"turns.c", "200000", "2", "300"}
+	handler := []string{"stress.c", "1", "200000", "4096", "2", "1", "300"}
+	ending := []string{"shut.c", "2000", "2", "5000"}
+	for _, m := range []struct {
+		name, file, old, new, sanitize string
+		run                            []string
+	}{
+		{"nobody wakes the reader", "ring.h", "if (!(w & NOTIFIER_RING_WANTED)) return", "if (w | 1) return", "", crowd},
+		{"a full ring is written to", "ring.h", "if (used > size || pad + span > size - used) {", "if (0) {", "", crowd},
+		{"a loss is not counted", "ring.h", "lost:\n  notifier_ring_count_(", "lost:\n  (void)(", "", crowd},
+		{"two get the same room", "ring.h", "  return notifier_ring_cas_(p, from, to);", "  sched_yield(); *p = to; return 1;", "", crowd},
+		{"committed before it is filled", "ring.h", "NOTIFIER_RING_BUSY | (uint32_t)len);", "NOTIFIER_RING_READY | (uint32_t)len);", "", crowd},
+		{"a commit publishes nothing", "ring.h", "__atomic_store_n(p, v, __ATOMIC_RELEASE);", "__atomic_store_n(p, v, __ATOMIC_RELAXED);", "-fsanitize=thread", crowd},
+
+		{"a handler gets the same room", "ring.h", "    uintptr_t was = from;", "    volatile int pause = 300; uintptr_t was = from; while (pause) pause--; *p = to; return 1;", "", handler},
+		{"no barrier before sleep", "block.h", "    reader_membarrier(r);\n    if (reserved", "    if (reserved", "", turns},
+		{"no barrier at the end", "block.h", "    reader_membarrier(r);\n    if (LOAD", "    if (LOAD", "", ending},
+		{"the end can be undone", "block.h", "    (void)__atomic_fetch_or(position,", "    break;\n    (void)__atomic_fetch_or(position,", "", ending},
+		{"it does not say that it has entered", "ring.h", "notifier_ring_plain_store_(entered, 1);", "(void)0;", "", ending},
+		{"it says too early that it has left", "ring.h", "  header = data + offset;", "  if (local) notifier_ring_publish_(entered, before);\n  header = data + offset;", "", ending},
+		{"a handler says that all have left", "ring.h", "before = notifier_ring_plain_load_(entered);", "before = 0;", "", ending},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			require.Equal(t, 1, strings.Count(RingHeader, m.old), "the header has changed, change the edit too: %q", m.old)
+			require.Equal(t, 1, strings.Count(texts[m.file], m.old), "the header has changed, change the edit too: %q", m.old)
 			dir := t.TempDir()
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "ring.h"), []byte(strings.Replace(RingHeader, m.old, m.new, 1)), 0o666))
+			for file, text := range texts {
+				if file == m.file {
+					text = strings.Replace(text, m.old, m.new, 1)
+				}
+				require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o666))
+			}
+			// A file that is included with quotes comes from the includer's folder first.
+			source, err := os.ReadFile(filepath.Join("testdata", "ring", m.run[0]))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, m.run[0]), source, 0o666))
 			flags := []string{"-std=gnu11", "-O1", "-w", "-I" + dir}
 			if m.sanitize != "" {
 				flags = append(flags, m.sanitize)
 			}
-			program := compileC(t, "gcc", flags, "stress.c")
+			program := compileC(t, "gcc", flags, filepath.Join(dir, m.run[0]))
 			for range 20 {
 				ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience())
-				cmd := exec.CommandContext(ctx, program, "3", "20000", "4096", "0", "0", "300")
+				cmd := exec.CommandContext(ctx, program, m.run[1:]...)
 				err := cmd.Run()
 				cancel()
 				if err != nil {

@@ -47,7 +47,7 @@ func TestRingHandle(t *testing.T) {
 	if len(notifier.Backends()) == 0 {
 		t.Skip("no doorbell on this system")
 	}
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		h := ringHandle(t, r)
 		require.NotZero(t, h)
@@ -61,7 +61,7 @@ func TestRingHandle(t *testing.T) {
 
 func TestRingCodes(t *testing.T) {
 	needThreads(t)
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		h := ringHandle(t, r)
 		require.Equal(t, ringforeign.OK, ringforeign.PushNow(h, []byte("first")), "it finds the reader asleep")
@@ -194,6 +194,14 @@ func (x run) do(t *testing.T, r *Ring) (b books, total ringforeign.Results) {
 	return b, total
 }
 
+// promise returns the options of a ring that so many threads push to.
+func promise(producers int, single bool) []RingOption {
+	if producers == 1 && single {
+		return []RingOption{WithSingleProducer()}
+	}
+	return nil
+}
+
 func TestRingThreads(t *testing.T) {
 	needThreads(t)
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
@@ -208,7 +216,7 @@ func TestRingThreads(t *testing.T) {
 								ID: uint32(id), Least: ringforeign.Smallest, Most: most, Count: count, How: how, Keep: keep,
 							})
 						}
-						b, total := x.do(t, ring(t, 4096<<(producers%3)))
+						b, total := x.do(t, ring(t, 4096<<(producers%3), promise(producers, !keep)...))
 						if keep {
 							require.EqualValues(t, producers*count, b.received+total.Discarded)
 						}
@@ -222,7 +230,7 @@ func TestRingThreads(t *testing.T) {
 // Nothing is lost while the reader keeps up.
 func TestRingLosesNothing(t *testing.T) {
 	needThreads(t)
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		count := testenv.Times(100_000)
 		r := ring(t, 64<<20)
 		b, _ := run{specs: []ringforeign.Spec{{ID: 1, Least: 32, Most: 32, Count: count}}}.do(t, r)
@@ -271,14 +279,14 @@ func TestRingSignalHandlers(t *testing.T) {
 	}
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
 		forProcs(t, func(t *testing.T) {
-			for _, producers := range []int{1, 3} {
+			for kind, producers := range []int{1, 1, 3} {
 				x := run{interrupt: testenv.Times(5000)}
 				for id := range uint32(producers) {
 					x.specs = append(x.specs, ringforeign.Spec{
 						ID: id, Least: 24, Most: 200, Count: testenv.Times(200_000) / producers, How: ringforeign.Mixed, Keep: true, Handler: true,
 					})
 				}
-				b, _ := x.do(t, ring(t, 1<<14))
+				b, _ := x.do(t, ring(t, 1<<14, promise(producers, kind == 0)...))
 				handled := 0
 				for id := range b.last {
 					if id >= ringforeign.HandlerID {
@@ -295,10 +303,11 @@ func TestRingCloseWhileThreadsPush(t *testing.T) {
 	needThreads(t)
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
 		for round := range testenv.Rounds(300) {
-			r := ring(t, 4096<<(round%3))
+			producers := 1 + round%4
+			r := ring(t, 4096<<(round%3), promise(producers, round%8 < 4)...)
 			h := ringHandle(t, r)
 			var threads []*ringforeign.Producer
-			for id := range uint32(1 + round%4) {
+			for id := range uint32(producers) {
 				threads = append(threads, ringforeign.Spec{
 					Handle: h, ID: id, Least: 24, Most: 64, How: ringforeign.Mixed,
 				}.Start())
@@ -334,7 +343,7 @@ func TestRingInAChild(t *testing.T) {
 	if !ringforeign.Forks {
 		t.Skip("no fork")
 	}
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		h := ringHandle(t, r)
 		mine, code := ringforeign.ReserveNow(h, 8)

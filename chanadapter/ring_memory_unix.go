@@ -17,7 +17,13 @@ type privateMemory struct{}
 var _ ringMemory = privateMemory{}
 
 func (privateMemory) control() (*ringControl, error) {
-	size := uintptr(os.Getpagesize())
+	p, err := mapWiped(uintptr(os.Getpagesize()))
+	return (*ringControl)(p), err
+}
+
+// mapWiped returns zeroed memory that a forked child sees zeros in, where the system
+// can do that.
+func mapWiped(size uintptr) (unsafe.Pointer, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
@@ -28,7 +34,7 @@ func (privateMemory) control() (*ringControl, error) {
 		_ = unix.MunmapPtr(p, size)
 		return nil, err
 	}
-	return (*ringControl)(p), nil
+	return p, nil
 }
 
 func (privateMemory) data(size uintptr) (unsafe.Pointer, bool, error) {

@@ -104,15 +104,17 @@ func (r *Ring) records(yield func([]byte) bool) {
 	b := r.b
 	data, mask, longest, reach := b.data, b.size-1, b.max, b.reach
 	next := r.next
-	limit, drained := next, false
+	limit, small := next, 0
 	var out uintptr // span of the record that is with the caller
 	defer func() { r.leave(out) }()
 	for !r.ended.Load() {
 		if int(limit-next) <= 0 {
-			if limit = r.refill(drained); limit == next {
+			if limit = r.refill(small); limit == next {
 				return
 			}
-			drained = true
+			if small++; limit-next >= lingerBatch {
+				small = 1
+			}
 		}
 		// The short way: a committed record like any other. take is the long
 		// one, and looks again at whatever is wrong here.
@@ -150,19 +152,25 @@ func (r *Ring) records(yield func([]byte) bool) {
 }
 
 // refill returns how far the records go by now: next, if there are none and the
-// reader is asleep. drained tells whether this loop had some already. A reader that
-// follows a producer at its heels takes each cache line from it while it
+// reader is asleep. small tells how many batches in a row this loop had with little
+// in each; 0, if it had none yet. A reader that follows a producer at its heels takes each cache line from it while it
 // writes there, which costs both of them more than all else: so when there is
-// little it lets some more come, if it lingers at all.
-func (r *Ring) refill(drained bool) (limit uintptr) {
+// little it lets some more come, if it lingers at all, or if that goes on.
+func (r *Ring) refill(small int) (limit uintptr) {
 	err := r.publish()
 	if err == nil {
-		there := r.position() - r.next
-		if there == 0 || drained && there < lingerBatch {
+		switch there := r.seen - r.next; {
+		case there >= lingerBatch:
+			return r.seen
+		case there == 0, small > 0 && r.window != 0:
 			r.linger()
+		case small >= atItsHeels && r.ceiling != 0 && !cannotLinger():
+			pause(clock.Now() + lingerPace)
+		default:
+			return r.seen
 		}
-		if r.reserved() {
-			return r.position()
+		if limit = r.position(); limit != r.next {
+			return limit
 		}
 		var found bool
 		if found, err = r.settle(); found {
@@ -314,6 +322,7 @@ func (r *Ring) publish() error {
 	if at-r.next > r.b.size || at&positionMask != 0 {
 		return fmt.Errorf("chanadapter: foreign code wrote over a ring: position is %#x with the reader at %#x", at, r.next)
 	}
+	r.seen = at
 	if span := r.next - r.published; span != 0 {
 		_, h := r.b.header(r.published)
 		first := min(span, r.b.reach-r.b.offset(r.published))
@@ -351,6 +360,11 @@ func (r *Ring) settle() (again bool, fault error) {
 		// An exchange, since in race builds a store of memory outside of the Go heap
 		// is no more than a release, which the look at position may overtake.
 		atomic.SwapUint32(&c.wanted, r.b.epoch|mode)
+		if r.b.single {
+			if err := membarrier(); err != nil {
+				return false, fmt.Errorf("chanadapter: a single producer's ring can go on no longer: %w", err)
+			}
+		}
 		switch {
 		case reserved && !r.final():
 			r.noteStall()
@@ -383,6 +397,7 @@ func (r *Ring) final() bool {
 const (
 	lingerPace  = 5 * time.Microsecond
 	lingerBatch = 8192 // bytes that are worth reading without a pause
+	atItsHeels  = 4    // after so many batches in a row with less there is one at any rate
 )
 
 // oneThread: there lingering keeps the producers from running.
@@ -390,16 +405,12 @@ const oneThread = runtime.GOARCH == "wasm"
 
 // linger lets records come for the time of the window. It reports whether any did.
 func (r *Ring) linger() bool {
-	if r.window == 0 || oneThread || bubble.In() { // whose clock stands still
+	if r.window == 0 || cannotLinger() {
 		return false
 	}
 	start := clock.Now()
 	for look := start + lingerPace; ; look += lingerPace {
-		runtime.Gosched()
-		t := clock.Now()
-		for t < look {
-			t = clock.Now()
-		}
+		t := pause(look)
 		if r.reserved() {
 			r.penalty = 0
 			return true
@@ -407,12 +418,23 @@ func (r *Ring) linger() bool {
 		if t-start >= r.window || r.ended.Load() {
 			break
 		}
+		runtime.Gosched()
 	}
 	// In vain: the producer pauses, or it waits for this very processor. Each time
 	// it takes more sleeps until lingering is tried again.
 	r.penalty = min(2*r.penalty+1, 63)
 	r.skip, r.window = r.penalty, 0
 	return false
+}
+
+// cannotLinger also holds in a bubble, whose clock stands still.
+func cannotLinger() bool { return oneThread || bubble.In() }
+
+// pause returns the time, as soon as it is end.
+func pause(end time.Duration) (now time.Duration) {
+	for now = clock.Now(); now < end; now = clock.Now() {
+	}
+	return now
 }
 
 // adapt sets the window after a sleep.

@@ -52,6 +52,28 @@ func eachMemory(t *testing.T, test func(t *testing.T, ring ringMaker)) {
 	}
 }
 
+// eachRing runs a test for every kind of memory, and for rings of a single producer:
+// the test has no more at a time.
+func eachRing(t *testing.T, test func(t *testing.T, ring ringMaker)) {
+	eachMemory(t, test)
+	if !hasMembarrier() {
+		t.Log("a single producer's ring is like any other here")
+		return
+	}
+	for _, m := range ringMemories {
+		t.Run(fmt.Sprintf("%T, single producer", m), func(t *testing.T) {
+			test(t, func(t testing.TB, size int, opts ...RingOption) *Ring {
+				t.Helper()
+				r, err := NewRing(size, append([]RingOption{withMemory(m), WithSingleProducer()}, opts...)...)
+				require.NoError(t, err)
+				require.True(t, r.b.single)
+				t.Cleanup(func() { _ = r.Close() })
+				return r
+			})
+		})
+	}
+}
+
 // recordsOf returns copies of what is there.
 func recordsOf(r *Ring) (records [][]byte) {
 	for rec := range r.Records() {
@@ -70,7 +92,7 @@ func numbered(n, number int) []byte {
 }
 
 func TestRingRecordsOfEverySize(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		require.Equal(t, r.Cap()/2-8, r.MaxRecord())
 		for _, n := range []int{0, 1, 7, 8, 9, 15, 16, 17, 100, 1000, r.MaxRecord() - 1, r.MaxRecord()} {
@@ -109,7 +131,7 @@ func moveTo(t testing.TB, r *Ring, offset uintptr) {
 }
 
 func TestRingWrapsAtEveryOffset(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096, WithRingLinger(0))
 		most := uintptr(r.MaxRecord())
 		for offset := uintptr(0); offset < r.b.size; offset += 8 {
@@ -133,7 +155,7 @@ func TestRingWrapsAtEveryOffset(t *testing.T) {
 
 // The positions of a 32-bit system wrap round now and then.
 func TestRingPositionsWrapRound(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		for i := range uintptr(4) {
 			r := ring(t, 4096)
 			b := r.b
@@ -157,7 +179,7 @@ func TestRingPositionsWrapRound(t *testing.T) {
 }
 
 func TestRingFull(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for round := range 50 {
 			n := 0
@@ -182,7 +204,7 @@ func TestRingFull(t *testing.T) {
 
 // An empty ring takes the longest record wherever its position is.
 func TestRingTakesTheLongestRecordWheneverEmpty(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for range 1000 {
 			require.NoError(t, r.Push(make([]byte, r.MaxRecord())))
@@ -194,7 +216,7 @@ func TestRingTakesTheLongestRecordWheneverEmpty(t *testing.T) {
 }
 
 func TestRingTokens(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		none(t, r.C())
 		for range 3 {
@@ -212,7 +234,7 @@ func TestRingTokens(t *testing.T) {
 }
 
 func TestRingBreakLeavesTheRestAndAToken(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for i := range 5 {
 			require.NoError(t, r.Push(numbered(24, i)))
@@ -235,7 +257,7 @@ func TestRingBreakLeavesTheRestAndAToken(t *testing.T) {
 }
 
 func TestRingRecordsPanics(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		require.NoError(t, r.Push([]byte("1")))
 		require.NoError(t, r.Push([]byte("2")))
@@ -251,7 +273,7 @@ func TestRingRecordsPanics(t *testing.T) {
 }
 
 func TestRingHasOneReader(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		require.NoError(t, r.Push(nil))
 		for range r.Records() {
@@ -275,7 +297,7 @@ func TestRingHasOneReader(t *testing.T) {
 }
 
 func TestRingReadInto(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		buf := make([]byte, 10)
 		_, err := r.ReadInto(buf)
@@ -307,7 +329,7 @@ func TestRingReadInto(t *testing.T) {
 }
 
 func TestRingReserve(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		first, err := r.Reserve(5)
 		require.NoError(t, err)
@@ -338,7 +360,7 @@ func TestRingReserve(t *testing.T) {
 }
 
 func TestRingWait(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		mine := errors.New("mine")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -415,7 +437,7 @@ func TestRingNilAndZero(t *testing.T) {
 }
 
 func TestRingClose(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for range 3 {
 			require.NoError(t, r.Push([]byte("x")))
@@ -443,7 +465,7 @@ func TestRingClose(t *testing.T) {
 }
 
 func TestRingClosedInALoop(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for i := range 5 {
 			require.NoError(t, r.Push(numbered(24, i)))
@@ -463,7 +485,7 @@ func TestRingClosedInALoop(t *testing.T) {
 }
 
 func TestRingCommitAfterClose(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		h := r.b.handle()
 		first, err := r.Reserve(8)
@@ -489,7 +511,7 @@ func TestRingCommitAfterClose(t *testing.T) {
 
 // A producer that had looked before Close, and not since, is counted.
 func TestRingCommitThatMissesClose(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		h, err := r.reserve(0)
 		require.NoError(t, err)
@@ -568,7 +590,7 @@ func TestRingAllocatesNothing(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates")
 	}
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		rec := make([]byte, 32)
 		n := 0
@@ -688,7 +710,7 @@ func readAll(t testing.TB, r *Ring, ended <-chan struct{}, use func(testing.TB, 
 // What a producer did before is visible to who reads its record: the race
 // detector says whether it knows that.
 func TestRingOrdersMemory(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		values := make([]int, testenv.Times(20_000))
 		go func() {

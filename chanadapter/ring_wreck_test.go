@@ -21,7 +21,7 @@ import (
 
 // timed runs a test for every kind of memory, on a clock that costs no time.
 func timed(t *testing.T, test func(t *testing.T, ring ringMaker)) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		synctest.Test(t, func(t *testing.T) { test(t, ring) })
 	})
 }
@@ -138,7 +138,7 @@ func TestRingCommitThatMissesTheReader(t *testing.T) {
 
 // Who died between commit and notification leaves it to the next.
 func TestRingNextProducerNotifies(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for range 5 {
 			h, err := r.reserve(0)
@@ -154,7 +154,7 @@ func TestRingNextProducerNotifies(t *testing.T) {
 
 // A producer may have notified for an earlier sleep, and only say so now.
 func TestRingLateSayingSo(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		for range 5 {
 			h, err := r.reserve(0)
@@ -220,7 +220,7 @@ func TestRingLateLoss(t *testing.T) {
 
 // While the oldest record is reserved the others wake nobody.
 func TestRingWakesForTheOldestOnly(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096, WithStallTime(time.Hour))
 		slow, err := r.Reserve(0)
 		require.NoError(t, err)
@@ -299,7 +299,7 @@ func scribbled(t *testing.T, r *Ring) {
 }
 
 func TestRingScribbledControlBlock(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		for name, scribble := range map[string]func(c *ringControl){
 			"magic":             func(c *ringControl) { c.magic = 1 },
 			"abi":               func(c *ringControl) { c.abi = 2 },
@@ -329,7 +329,7 @@ func TestRingScribbledControlBlock(t *testing.T) {
 }
 
 func TestRingScribbledRecords(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		for name, scribble := range map[string]func(r *Ring, h unsafe.Pointer){
 			"tag": func(r *Ring, h unsafe.Pointer) { *tagOf(h)++ },
 			"longer than it can be": func(r *Ring, h unsafe.Pointer) {
@@ -356,7 +356,7 @@ func TestRingScribbledRecords(t *testing.T) {
 
 // Whoever sees the damage first says so: also Wait, and a loop that is left.
 func TestRingScribbledIsSeen(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		for name, see := range map[string]func(r *Ring, h unsafe.Pointer){
 			"by Wait": func(r *Ring, h unsafe.Pointer) {
 				*tagOf(h)++
@@ -388,7 +388,7 @@ func TestRingScribbledIsSeen(t *testing.T) {
 // A ring that is closed before anybody saw the damage is walked no further than it
 // reaches; who uses the memory is not known then, so it stays.
 func TestRingScribbledAndClosed(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		for name, scribble := range map[string]func(c *ringControl){
 			"forward": func(c *ringControl) { c.position += 1 << 20 },
 			"back":    func(c *ringControl) { c.position -= 1 << 20 },
@@ -528,7 +528,7 @@ func scribble(t *testing.T, memory ringMemory, next func() (byte, bool)) {
 }
 
 func TestRingGenerationsRunOut(t *testing.T) {
-	eachMemory(t, func(t *testing.T, ring ringMaker) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
 		r.b.generation = ringGenerationMask
 		r.b.c.generation = ringGenerationMask

@@ -6,6 +6,7 @@
 #include "ring.h"
 
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,11 @@
   } while (0)
 
 typedef struct {
-  char *control, *data, *poller; /* poller: a notifier's block */
+  char *control, *data, *poller, *reserve; /* poller: a notifier's block, somewhere in reserve */
   uint32_t size, epoch, night;
   uintptr_t next, published;
   int ends[2]; /* the doorbell */
-  int mirrored;
+  int mirrored, single;
   uint64_t wakeups;
 } reader;
 
@@ -34,12 +35,20 @@ typedef struct {
 static uint32_t *word_at(char *block, size_t offset) { return (uint32_t *)(void *)(block + offset); }
 static uintptr_t *native_at(char *block, size_t offset) { return (uintptr_t *)(void *)(block + offset); }
 
-static notifier_ring reader_open(reader *r, uint32_t size, int mirrored, uintptr_t position) {
+/* What ring_single_linux.go has. */
+static void reader_membarrier(reader *r) {
+  MUST(!r->single || !syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0));
+}
+
+static inline notifier_ring reader_open(reader *r, uint32_t size, uint32_t flags, uintptr_t position) {
+  int mirrored = (flags & NOTIFIER_RING_MIRRORED) != 0;
   size_t block = (size_t)1 << NOTIFIER_BASE_SHIFT;
   uint64_t notifier;
   memset(r, 0, sizeof *r);
   r->size = size;
   r->mirrored = mirrored;
+  r->single = (flags & NOTIFIER_RING_SINGLE) != 0;
+  MUST(!r->single || !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0));
   r->next = r->published = position;
   if (mirrored) {
     int fd = (int)syscall(SYS_memfd_create, "ring", 0);
@@ -51,11 +60,12 @@ static notifier_ring reader_open(reader *r, uint32_t size, int mirrored, uintptr
   } else {
     r->data = (char *)calloc(1, size);
   }
-  r->poller = (char *)aligned_alloc(block, block);
+  r->reserve = (char *)mmap(NULL, 2 * block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  MUST(r->reserve != MAP_FAILED);
+  r->poller = r->reserve + (block - (uintptr_t)r->reserve % block) % block;
   r->control = (char *)aligned_alloc(4096, 4096);
-  MUST(r->data && r->poller && r->control && !pipe(r->ends));
+  MUST(r->data && r->control && !pipe(r->ends));
   MUST(!fcntl(r->ends[0], F_SETFL, O_NONBLOCK) && !fcntl(r->ends[1], F_SETFL, O_NONBLOCK));
-  memset(r->poller, 0, NOTIFIER_BLOCK_SIZE);
   *word_at(r->poller, NOTIFIER_OFFSET_MAGIC) = NOTIFIER_MAGIC;
   *word_at(r->poller, NOTIFIER_OFFSET_ABI) = NOTIFIER_ABI;
   *word_at(r->poller, NOTIFIER_OFFSET_KIND) = NOTIFIER_BELL_PIPE;
@@ -66,7 +76,7 @@ static notifier_ring reader_open(reader *r, uint32_t size, int mirrored, uintptr
   *word_at(r->control, NOTIFIER_RING_OFFSET_MAGIC) = NOTIFIER_RING_MAGIC;
   *word_at(r->control, NOTIFIER_RING_OFFSET_ABI) = NOTIFIER_RING_ABI;
   *word_at(r->control, NOTIFIER_RING_OFFSET_GENERATION) = 7;
-  *word_at(r->control, NOTIFIER_RING_OFFSET_FLAGS) = mirrored ? NOTIFIER_RING_MIRRORED : 0;
+  *word_at(r->control, NOTIFIER_RING_OFFSET_FLAGS) = flags;
   *word_at(r->control, NOTIFIER_RING_OFFSET_SIZE) = size;
   *word_at(r->control, NOTIFIER_RING_OFFSET_MAX) = size / 2 - NOTIFIER_RING_HEADER_SIZE;
   *word_at(r->control, NOTIFIER_RING_OFFSET_NOTIFIER) = (uint32_t)notifier;
@@ -77,16 +87,16 @@ static notifier_ring reader_open(reader *r, uint32_t size, int mirrored, uintptr
   return (notifier_ring)(uintptr_t)r->control >> NOTIFIER_RING_BASE_SHIFT << NOTIFIER_RING_GENERATION_BITS | 7;
 }
 
-static void reader_free(reader *r) {
+static inline void reader_free(reader *r) {
   if (r->mirrored) munmap(r->data, 2 * (size_t)r->size);
   else free(r->data);
-  free(r->poller);
+  munmap(r->reserve, (size_t)2 << NOTIFIER_BASE_SHIFT);
   free(r->control);
   close(r->ends[0]);
   close(r->ends[1]);
 }
 
-static uint64_t reader_lost(reader *r) { return LOAD(native_at(r->control, NOTIFIER_RING_OFFSET_LOST)); }
+static inline uint64_t reader_lost(reader *r) { return LOAD(native_at(r->control, NOTIFIER_RING_OFFSET_LOST)); }
 
 static int reader_reserved(reader *r) {
   return (LOAD(native_at(r->control, NOTIFIER_RING_OFFSET_POSITION)) & ~(uintptr_t)NOTIFIER_RING_CLOSED_BIT) != r->next;
@@ -107,7 +117,7 @@ static void reader_publish(reader *r) {
 }
 
 /* The next record and its length, or NULL. reader_drop is done with it. */
-static void *reader_take(reader *r, uint32_t *length) {
+static inline void *reader_take(reader *r, uint32_t *length) {
   for (;;) {
     uint32_t *state = reader_state(r), now = LOAD(state);
     if (now < NOTIFIER_RING_READY) return NULL;
@@ -119,13 +129,13 @@ static void *reader_take(reader *r, uint32_t *length) {
   }
 }
 
-static void reader_drop(reader *r, uint32_t length) {
+static inline void reader_drop(reader *r, uint32_t length) {
   r->next += NOTIFIER_RING_HEADER_SIZE + ((length + 7) & ~7u);
   if (r->next - r->published >= r->size / 8) reader_publish(r);
 }
 
 /* 1: there is something. 0: asleep; -1: asleep before a reserved record, to be looked at again. */
-static int reader_settle(reader *r) {
+static inline int reader_settle(reader *r) {
   uint32_t *wanted = word_at(r->control, NOTIFIER_RING_OFFSET_WANTED);
   reader_publish(r);
   for (;;) {
@@ -134,6 +144,7 @@ static int reader_settle(reader *r) {
       if (reader_final(r)) return 1;
     r->epoch += 4;
     STORE(wanted, r->epoch | NOTIFIER_RING_WANTED | (reserved ? NOTIFIER_RING_HEAD_ONLY : 0));
+    reader_membarrier(r);
     if (reserved && !reader_final(r)) return -1;
     if (reserved) {
       STORE(wanted, r->epoch);
@@ -144,7 +155,7 @@ static int reader_settle(reader *r) {
 }
 
 /* Waits for the notifier, at most for so many milliseconds. 0: time is over. */
-static int reader_wait(reader *r, int milliseconds) {
+static inline int reader_wait(reader *r, int milliseconds) {
   uint32_t *asleep = word_at(r->poller, NOTIFIER_OFFSET_ASLEEP), *root = word_at(r->poller, NOTIFIER_OFFSET_ROOT);
   struct pollfd p;
   char bytes[64];
@@ -171,9 +182,20 @@ static int reader_wait(reader *r, int milliseconds) {
   return ready > 0 || leaf;
 }
 
-static void reader_shut(reader *r) {
-  (void)__atomic_fetch_or(native_at(r->control, NOTIFIER_RING_OFFSET_POSITION), NOTIFIER_RING_CLOSED_BIT, __ATOMIC_SEQ_CST);
+/* Returns where it ended. Every producer is about to have seen that. */
+static inline uintptr_t reader_shut(reader *r) {
+  uintptr_t *position = native_at(r->control, NOTIFIER_RING_OFFSET_POSITION), end;
+  end = __atomic_fetch_or(position, NOTIFIER_RING_CLOSED_BIT, __ATOMIC_SEQ_CST);
   STORE(word_at(r->control, NOTIFIER_RING_OFFSET_GENERATION), 8);
+  if (!r->single) return end & ~(uintptr_t)NOTIFIER_RING_CLOSED_BIT;
+  for (;;) {
+    reader_membarrier(r);
+    if (LOAD(position) & NOTIFIER_RING_CLOSED_BIT) break;
+    (void)__atomic_fetch_or(position, NOTIFIER_RING_CLOSED_BIT, __ATOMIC_SEQ_CST);
+  }
+  while (LOAD(word_at(r->control, NOTIFIER_RING_OFFSET_ENTERED))) {
+  }
+  return LOAD(position) & ~(uintptr_t)NOTIFIER_RING_CLOSED_BIT;
 }
 
 #endif

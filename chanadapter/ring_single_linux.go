@@ -1,0 +1,66 @@
+package chanadapter
+
+// This file holds what a single producer's ring needs of Linux: membarrier(2), and
+// control blocks that are used once.
+
+import (
+	"os"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// From linux/membarrier.h.
+const (
+	membarrierPrivateExpedited         = 1 << 3 // Linux 4.14
+	membarrierRegisterPrivateExpedited = 1 << 4
+)
+
+// hasMembarrier reports whether membarrier may be called from now on.
+var hasMembarrier = sync.OnceValue(tryMembarrier)
+
+func tryMembarrier() bool {
+	return callMembarrier(membarrierRegisterPrivateExpedited) == nil && membarrier() == nil
+}
+
+// membarrier makes every thread of the process pass a full fence between what it did
+// before and what it does after: at once if it runs, and otherwise it did when it
+// stopped. It is a variable for tests, which know what was under way then.
+var membarrier = func() error { return callMembarrier(membarrierPrivateExpedited) }
+
+func callMembarrier(command uintptr) error {
+	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, command, 0, 0); errno != 0 {
+		return os.NewSyscallError("membarrier", errno)
+	}
+	return nil
+}
+
+// controlsAtOnce are mapped together: a process may have 65,530 mappings, and these
+// stay.
+const controlsAtOnce = 64
+
+// freshControls have not been used. Under ringPool.mu.
+var freshControls []byte
+
+// singleControl returns a zeroed control block like ringMemory's, which is never
+// another's.
+func singleControl() (*ringControl, error) {
+	size := os.Getpagesize()
+	if len(freshControls) == 0 {
+		p, err := mapWiped(uintptr(controlsAtOnce * size))
+		if err != nil {
+			return nil, err
+		}
+		freshControls = unsafe.Slice((*byte)(p), controlsAtOnce*size)
+	}
+	c := (*ringControl)(unsafe.Pointer(unsafe.SliceData(freshControls)))
+	freshControls = freshControls[size:]
+	return c, nil
+}
+
+// retireControl gives back the memory, and not the address: it reads as zeros, and who
+// writes there gets a page again.
+func retireControl(c *ringControl) {
+	_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(c)), os.Getpagesize()), unix.MADV_DONTNEED)
+}

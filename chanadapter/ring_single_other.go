@@ -1,0 +1,13 @@
+//go:build !linux
+
+package chanadapter
+
+// This file stands for systems where a single producer's ring is like any other.
+
+func hasMembarrier() bool { return false }
+
+func membarrier() error { panic("chanadapter: there is no membarrier here") }
+
+func singleControl() (*ringControl, error) { panic("chanadapter: there is no membarrier here") }
+
+func retireControl(*ringControl) {}
