@@ -57,6 +57,7 @@ const (
 	nameThread         = "locked thread in epoll_wait + channel"
 	nameEpoll          = "two C threads, eventfd + epoll"
 	nameSpin           = "a C thread that spins and answers"
+	nameLooking        = "a goroutine that looks at one word and sends"
 	nameFutex          = "two C threads, futex"
 )
 
