@@ -53,6 +53,7 @@ const (
 	nameCallback       = "cgo callback + channel"
 	nameCallbackHandle = "cgo callback + runtime/cgo.Handle + channel"
 	nameFile           = "eventfd + os.File + goroutine + channel"
+	nameRead           = "eventfd + os.File, Read and no channel"
 	namePipe           = "os.Pipe + goroutine + channel"
 	nameThread         = "locked thread in epoll_wait + channel"
 	nameEpoll          = "two C threads, eventfd + epoll"
@@ -93,6 +94,17 @@ func withFile() arrangement {
 	c := make(chan struct{}, 1)
 	go forward(f, c)
 	return arrangement{name: nameFile, way: wayEventFD, target: uint64(descriptor(f)), c: c, close: func() { must(f.Close()) }}
+}
+
+// withRead is the floor for whoever waits for an eventfd in the runtime's netpoller.
+func withRead() arrangement {
+	f := newEventFile()
+	var b [8]byte
+	read := func(context.Context) error {
+		_, err := f.Read(b[:])
+		return err
+	}
+	return arrangement{name: nameRead, way: wayEventFD, target: uint64(descriptor(f)), wait: read, close: func() { must(f.Close()) }}
 }
 
 func withPipe() arrangement {
