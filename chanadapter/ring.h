@@ -28,9 +28,11 @@
  *     works on the child's own copy, which nobody reads. Do not carry a reservation into a child.
  *   - A thread that dies, is cancelled or jumps away between reserve and commit loses its record and stops the reader there,
  *     who is told (Ring.Stalled); at any other instruction it harms nobody. Keep what you do in between short.
- *   - A ring made WithSingleProducer has one thread at a time in push and reserve (and signal handlers on that thread): whoever
- *     comes after another was told by it, by a mutex or a join. In return it takes no locked instruction (on Linux; elsewhere
- *     nothing changes). Two at once spoil each other's records, and nothing else. Commit and discard may be anybody's.
+ *   - A ring made WithSingleProducer has one thread at a time in push and reserve (and the signal handlers that interrupt it
+ *     there): whoever comes after another was told by it, by a mutex or a join. In return that takes no locked instruction, on
+ *     Linux on x86-64 and arm64; elsewhere nothing changes. Who dies in reserve, or jumps out of it, keeps the ring's memory
+ *     after Close. Commit and discard may be anybody's. Two in reserve at once lose records, stop the reader or end the ring
+ *     with an error, and may write to memory that is not the ring's any more when it is closed.
  *
  * THE NUMBER
  *   64 bits:  base >> 12 (36)  |  generation (28, never 0)
@@ -41,7 +43,7 @@
  *        0  magic        word: NOTIFIER_RING_MAGIC
  *        4  abi          word: NOTIFIER_RING_ABI; 0 in a forked child
  *        8  generation   word: the present ring's
- *       12  flags        word: NOTIFIER_RING_MIRRORED, NOTIFIER_RING_SINGLE; the latter never changes
+ *       12  flags        word: NOTIFIER_RING_MIRRORED, NOTIFIER_RING_SINGLE
  *       16  size         word: bytes of data, a power of two
  *       20  max          word: longest record
  *       24  notifier     two words: low and high half of the notifier_handle to notify
@@ -63,7 +65,7 @@
  *   All memory between the position and consumer + size is zero: state 0 means not reserved, or not written yet.
  *
  * TO PUSH: reserve, fill, commit, as below. The reader's half is ring.go, which has the whole protocol in words. Who does not
- * know of SINGLE reserves as for any ring, and is right.
+ * know of SINGLE reserves as for any ring, and is right; but what it is refused while Close runs may not be counted as lost.
  */
 #ifndef NOTIFIER_RING_H
 #define NOTIFIER_RING_H
@@ -163,7 +165,8 @@ NOTIFIER_INLINE_ void notifier_ring_publish_(volatile uint32_t *p, uint32_t v) {
 
 /* A single producer's ring needs membarrier(2) at the other end, which Linux has. ThreadSanitizer knows neither that nor
    assembly: there every ring is like any other. */
-#if defined(__linux__) && (defined(__GNUC__) || defined(__clang__)) && !defined(__SANITIZE_THREAD__)
+#if defined(__linux__) && (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__aarch64__)) && \
+    defined(__LP64__) && !defined(__SANITIZE_THREAD__)
 #define NOTIFIER_RING_LOCAL_ 1
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -182,7 +185,7 @@ NOTIFIER_INLINE_ int notifier_ring_exchange_(volatile uintptr_t *p, uintptr_t fr
 #ifdef NOTIFIER_RING_LOCAL_
   if (local) {
     uintptr_t was = from;
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
     __asm__ __volatile__("cmpxchg %2, %1" : "+a"(was), "+m"(*p) : "r"(to) : "memory", "cc");
 #else
     (void)__atomic_compare_exchange_n(p, &was, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
@@ -196,13 +199,11 @@ NOTIFIER_INLINE_ int notifier_ring_exchange_(volatile uintptr_t *p, uintptr_t fr
 }
 
 /* Inlined, so that the length of a record is a constant where it is copied: GCC makes something slow of a memcpy of a few
-   lengths. What is seldom done is out of the way. */
+   lengths. */
 #if defined(__GNUC__) || defined(__clang__)
 #define NOTIFIER_RING_INLINE_ NOTIFIER_INLINE_ __attribute__((__always_inline__))
-#define NOTIFIER_RING_SELDOM_ __attribute__((__noinline__, __cold__, __unused__)) static
 #else
 #define NOTIFIER_RING_INLINE_ NOTIFIER_INLINE_
-#define NOTIFIER_RING_SELDOM_ NOTIFIER_INLINE_
 #endif
 
 #define NOTIFIER_RING_WORD_(control, offset) ((volatile uint32_t *)(void *)((control) + (offset)))
@@ -219,7 +220,7 @@ NOTIFIER_INLINE_ uint32_t notifier_ring_generation_(notifier_ring r) {
 /* ---- the steps ---- */
 
 /* Wakes a reader who sleeps, as w says, if it can use the record with this tag. */
-NOTIFIER_RING_SELDOM_ int notifier_ring_rouse_(char *control, uint32_t tag, uint32_t w) {
+NOTIFIER_SELDOM_ int notifier_ring_rouse_(char *control, uint32_t tag, uint32_t w) {
   volatile uint32_t *wanted = NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_WANTED);
   notifier_handle h;
   int code;
@@ -303,8 +304,12 @@ NOTIFIER_RING_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, voi
         (p & NOTIFIER_RING_POSITION_MASK))
       goto out;
     size = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_SIZE));
-    code = NOTIFIER_TOO_LARGE;
-    if (len > notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_MAX))) goto lost;
+    if (len > notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_MAX))) {
+      /* For this ring, if p is still the position. */
+      if (notifier_ring_load_(position) != p) continue;
+      code = NOTIFIER_TOO_LARGE;
+      goto lost;
+    }
     data = (char *)notifier_ring_load_(NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_DATA));
     offset = p & (size - 1);
     span = NOTIFIER_RING_HEADER_SIZE + (((uintptr_t)len + 7) & ~(uintptr_t)7);
@@ -326,7 +331,8 @@ NOTIFIER_RING_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, voi
 
   /* The reader stores wanted and then looks at the position (settle in ring.go); here the position is stored and then, at
      the commit, wanted looked at. All four are sequentially consistent, so that one sees the other. On x86 the exchange is a
-     full fence already; elsewhere it costs little not to depend on two compilers' agreement. */
+     full fence already; elsewhere it costs little not to depend on two compilers' agreement. If local, the fence is settle's
+     membarrier. */
 #if !(defined(__x86_64__) || defined(__i386__))
   if (!local) notifier_fence_();
 #endif

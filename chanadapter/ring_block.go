@@ -199,6 +199,12 @@ func (b *ringBlock) announce(notifier uint64) {
 	b.notifier.Store(notifier)
 }
 
+// local reports whether there may be a producer that reserves without a locked
+// instruction: a foreign one that knows the ring. Handle stores the notifier's number
+// before it gives out the ring's: who does not find the one here is followed by
+// all that such a producer does.
+func (b *ringBlock) local() bool { return b.single && b.notifier.Load() != 0 }
+
 func (b *ringBlock) announced() bool {
 	n := b.notifier.Load() // first: announce may be under way
 	return n == 0 || atomic.LoadUint32(&b.c.notifierHigh) == uint32(n>>32) && atomic.LoadUint32(&b.c.notifierLow) == uint32(n)
@@ -325,7 +331,7 @@ func (b *ringBlock) shut() {
 	b.life = blockShut
 	b.end = atomic.OrUintptr(&b.c.position, closedBit) &^ closedBit
 	atomic.StoreUint32(&b.c.generation, b.generation+1)
-	if !b.single {
+	if !b.local() {
 		return
 	}
 	// The single producer's exchange is not atomic for others, and may undo what was
@@ -343,8 +349,10 @@ func (b *ringBlock) shut() {
 	b.unsure = true
 }
 
-// mostShuts is how often shut tries: the second time is enough, unless somebody
-// scribbles.
+// mostShuts is how often shut tries. The first barrier may meet an exchange that began
+// before the position was closed, and the second one whose producer had looked at the
+// generation before that changed; each handler that interrupts them may do so once.
+// More is somebody who scribbles.
 const mostShuts = 100
 
 // abandon is called once, when the reader is out: it stopped at position from.
@@ -385,10 +393,14 @@ func (b *ringBlock) reap() {
 		return
 	}
 	if b.single && !b.quiet {
-		if atomic.LoadUint32(&b.c.entered) != 0 {
+		for range headLooks { // reserving is a matter of nanoseconds, as a rule
+			if b.quiet = atomic.LoadUint32(&b.c.entered) == 0; b.quiet {
+				break
+			}
+		}
+		if !b.quiet {
 			return // it may be about to reserve. Come back later
 		}
-		b.quiet = true
 		b.end = atomic.LoadUintptr(&b.c.position) &^ closedBit
 	}
 	if b.end-b.from > b.size || b.end&positionMask != 0 {

@@ -25,7 +25,8 @@ var errNotReserved = fmt.Errorf("chanadapter: this memory is not reserved: %w", 
 
 // Push appends a copy of rec. It never blocks. The error is ErrRingFull or
 // ErrRecordTooLarge, both counted in Lost, or what Err returns after the end. Any
-// number of goroutines may push, beside foreign threads.
+// number of goroutines may push, beside foreign threads; one at a time, if the ring
+// was made WithSingleProducer.
 //
 // What the caller did before is visible to the goroutine that reads the record.
 func (r *Ring) Push(rec []byte) error {
@@ -86,7 +87,7 @@ func (r *Ring) reserve(n int) (header unsafe.Pointer, err error) {
 			return nil, r.refusal() // or somebody wrote over the position
 		}
 		if n < 0 || uintptr(n) > b.max {
-			atomic.AddUintptr(&c.lost, 1)
+			r.refused.Add(1)
 			return nil, ErrRecordTooLarge
 		}
 		span, pad = spanOf(uintptr(n)), 0
@@ -100,7 +101,7 @@ func (r *Ring) reserve(n int) (header unsafe.Pointer, err error) {
 			if atomic.LoadUintptr(&c.position) != p {
 				continue
 			}
-			atomic.AddUintptr(&c.lost, 1)
+			r.refused.Add(1)
 			return nil, ErrRingFull
 		}
 		if atomic.CompareAndSwapUintptr(&c.position, p, p+pad+span) {

@@ -112,7 +112,7 @@ func (r *Ring) records(yield func([]byte) bool) {
 			if limit = r.refill(small); limit == next {
 				return
 			}
-			if small++; limit-next >= lingerBatch {
+			if small++; limit-next >= min(lingerBatch, b.step) {
 				small = 1
 			}
 		}
@@ -160,7 +160,7 @@ func (r *Ring) refill(small int) (limit uintptr) {
 	err := r.publish()
 	if err == nil {
 		switch there := r.seen - r.next; {
-		case there >= lingerBatch:
+		case there >= min(lingerBatch, r.b.step):
 			return r.seen
 		case there == 0, small > 0 && r.window != 0:
 			r.linger()
@@ -360,7 +360,7 @@ func (r *Ring) settle() (again bool, fault error) {
 		// An exchange, since in race builds a store of memory outside of the Go heap
 		// is no more than a release, which the look at position may overtake.
 		atomic.SwapUint32(&c.wanted, r.b.epoch|mode)
-		if r.b.single {
+		if r.b.local() {
 			if err := membarrier(); err != nil {
 				return false, fmt.Errorf("chanadapter: a single producer's ring can go on no longer: %w", err)
 			}

@@ -4,7 +4,9 @@ package chanadapter
 // control blocks that are used once.
 
 import (
+	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -21,13 +23,30 @@ const (
 var hasMembarrier = sync.OnceValue(tryMembarrier)
 
 func tryMembarrier() bool {
-	return callMembarrier(membarrierRegisterPrivateExpedited) == nil && membarrier() == nil
+	switch runtime.GOARCH {
+	case "amd64", "arm64":
+		// Not 32 bits, where a position comes again, nor where the kernel has not had
+		// the barrier in all places from the beginning (riscv64).
+	default:
+		return false
+	}
+	// Android may end a process that makes an unusual call. And some sandboxes say
+	// yes to everything.
+	return runtime.GOOS == "linux" && callMembarrier(1<<30) != nil && membarrier() == nil
 }
 
 // membarrier makes every thread of the process pass a full fence between what it did
 // before and what it does after: at once if it runs, and otherwise it did when it
 // stopped. It is a variable for tests, which know what was under way then.
-var membarrier = func() error { return callMembarrier(membarrierPrivateExpedited) }
+var membarrier = func() error {
+	err := callMembarrier(membarrierPrivateExpedited)
+	if errors.Is(err, unix.EPERM) { // not registered: the first time, or since a checkpoint was restored (criu(8))
+		if err = callMembarrier(membarrierRegisterPrivateExpedited); err == nil {
+			err = callMembarrier(membarrierPrivateExpedited)
+		}
+	}
+	return err
+}
 
 func callMembarrier(command uintptr) error {
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, command, 0, 0); errno != 0 {
@@ -53,6 +72,7 @@ func singleControl() (*ringControl, error) {
 			return nil, err
 		}
 		freshControls = unsafe.Slice((*byte)(p), controlsAtOnce*size)
+		_ = unix.Madvise(freshControls, unix.MADV_NOHUGEPAGE) // which would bring back what is retired
 	}
 	c := (*ringControl)(unsafe.Pointer(unsafe.SliceData(freshControls)))
 	freshControls = freshControls[size:]
@@ -62,5 +82,8 @@ func singleControl() (*ringControl, error) {
 // retireControl gives back the memory, and not the address: it reads as zeros, and who
 // writes there gets a page again.
 func retireControl(c *ringControl) {
-	_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(c)), os.Getpagesize()), unix.MADV_DONTNEED)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(c)), os.Getpagesize())
+	if unix.Madvise(b, unix.MADV_DONTNEED) == unix.EINVAL {
+		_ = unix.Madvise(b, unix.MADV_DONTNEED_LOCKED) // mlockall(2); since Linux 5.18
+	}
 }

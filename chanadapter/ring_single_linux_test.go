@@ -27,7 +27,26 @@ func singleRing(t testing.TB) *Ring {
 	require.NoError(t, err)
 	require.True(t, r.b.single)
 	t.Cleanup(func() { _ = r.Close() })
+	require.False(t, r.b.local(), "nobody knows it")
+	ringHandle(t, r)
+	require.True(t, r.b.local())
 	return r
+}
+
+// As long as nobody has its number no foreign producer can be anywhere, and there is
+// nothing to pay for.
+func TestSingleRingWithoutAHandle(t *testing.T) {
+	if !hasMembarrier() {
+		t.Skip("no membarrier(2) here")
+	}
+	onMembarrier(t, func() { t.Error("a barrier for nobody") })
+	r, err := NewRing(4096, WithSingleProducer())
+	require.NoError(t, err)
+	require.True(t, r.b.single)
+	require.NoError(t, r.Push(record8))
+	require.Len(t, recordsOf(r), 1)
+	require.NoError(t, r.Close())
+	require.Equal(t, blockGone, r.b.life)
 }
 
 // Whoever is in reserve when the ring ends may have passed all looks: until it is out,
@@ -180,19 +199,38 @@ func TestSingleRingWithoutMembarrier(t *testing.T) {
 // already.
 func TestEachMembarrierFails(t *testing.T) {
 	testenv.FailCalls(t, func(c *testenv.Calls) {
-		for n := range 2 { // registering, and the first barrier
-			var has bool
-			require.Equal(t, unix.SYS_MEMBARRIER, c.Fail(n+1, unix.EPERM, func() { has = tryMembarrier() }))
-			require.False(t, has)
+		var has bool
+		try := func() { has = tryMembarrier() }
+		for _, tried := range []struct {
+			n     int
+			errno unix.Errno
+			has   bool
+		}{
+			{1, unix.EPERM, true}, // a command that does not exist
+			{2, unix.ENOSYS, false},
+			{2, unix.EPERM, true}, // not registered, it says; then it is
+			{3, unix.EPERM, true}, // there is no third one
+		} {
+			call := c.Fail(tried.n, tried.errno, try)
+			require.Equal(t, tried.n < 3, call == unix.SYS_MEMBARRIER)
+			require.Equal(t, tried.has, has, "call %d, %v", tried.n, tried.errno)
 		}
+		require.Equal(t, unix.SYS_MEMBARRIER, c.FailIf(1, unix.SYS_MEMBARRIER, 0, try), "it says yes to everything")
+		require.False(t, has)
 		require.True(t, hasMembarrier())
 
 		r := singleRing(t)
-		require.NoError(t, r.Push(record8))
 		var records [][]byte
-		require.Equal(t, unix.SYS_MEMBARRIER, c.FailIf(1, unix.SYS_MEMBARRIER, unix.EPERM, func() { records = recordsOf(r) }))
+		read := func() { records = recordsOf(r) }
+		require.NoError(t, r.Push(record8))
+		require.Equal(t, unix.SYS_MEMBARRIER, c.FailIf(1, unix.SYS_MEMBARRIER, unix.EPERM, read))
 		require.Equal(t, [][]byte{record8}, records)
-		require.ErrorIs(t, r.Err(), unix.EPERM)
+		require.NoError(t, r.Err(), "as after a checkpoint was restored")
+
+		require.NoError(t, r.Push(record8))
+		require.Equal(t, unix.SYS_MEMBARRIER, c.FailIf(1, unix.SYS_MEMBARRIER, unix.ENOMEM, read))
+		require.Equal(t, [][]byte{record8}, records)
+		require.ErrorIs(t, r.Err(), unix.ENOMEM)
 		require.ErrorContains(t, r.Err(), "membarrier")
 		<-r.Done()
 		require.Equal(t, r.Err(), r.Push(record8))
@@ -200,11 +238,26 @@ func TestEachMembarrierFails(t *testing.T) {
 
 		r = singleRing(t)
 		require.NoError(t, r.Push(record8))
-		require.Equal(t, unix.SYS_MEMBARRIER, c.FailIf(1, unix.SYS_MEMBARRIER, unix.EPERM, func() { require.NoError(t, r.Close()) }))
+		require.Equal(t, unix.SYS_MEMBARRIER, c.FailIf(1, unix.SYS_MEMBARRIER, unix.ENOMEM, func() { require.NoError(t, r.Close()) }))
 		require.ErrorIs(t, r.Err(), ErrClosed)
 		require.Equal(t, blockStuck, r.b.life)
 		require.ErrorIs(t, r.Push(record8), ErrClosed)
 	})
+}
+
+// A control block is given back from locked memory too.
+func TestSingleControlBlockIsLocked(t *testing.T) {
+	r := singleRing(t)
+	page := unsafe.Slice((*byte)(unsafe.Pointer(r.b.c)), unix.Getpagesize())
+	if err := unix.Mlock(page); err != nil {
+		t.Skip(err)
+	}
+	defer func() { _ = unix.Munlock(page) }()
+	require.NoError(t, r.Close())
+	if *r.b.c != (ringControl{}) {
+		require.ErrorIs(t, unix.Madvise(page, unix.MADV_DONTNEED_LOCKED), unix.EINVAL, "a kernel that knows it")
+	}
+	require.ErrorIs(t, r.Push(nil), ErrClosed)
 }
 
 // Each call of making one fails in turn.
@@ -224,9 +277,7 @@ func TestEachCallOfASingleRingFails(t *testing.T) {
 			if step(); err != nil {
 				refused(t, err, call)
 				failed = append(failed, call)
-				if call != unix.SYS_MEMBARRIER { // after a fault the memory stays
-					testenv.LeavesNothing(t, fmt.Sprint("call ", n), step)
-				}
+				testenv.LeavesNothing(t, fmt.Sprint("call ", n), step)
 				continue
 			}
 			require.NoError(t, r.Push(record8))
@@ -235,9 +286,9 @@ func TestEachCallOfASingleRingFails(t *testing.T) {
 			if call < 0 {
 				break
 			}
-			require.Equal(t, unix.SYS_MADVISE, call) // the one that is to be refused
+			require.Equal(t, unix.SYS_MADVISE, call) // the one that is to be refused, and that about large pages
 		}
-		require.Equal(t, []int{unix.SYS_MMAP, unix.SYS_MMAP, unix.SYS_MADVISE, unix.SYS_MEMBARRIER}, failed)
+		require.Equal(t, []int{unix.SYS_MMAP, unix.SYS_MMAP, unix.SYS_MADVISE}, failed)
 	})
 }
 

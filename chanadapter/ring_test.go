@@ -61,6 +61,11 @@ func eachRing(t *testing.T, test func(t *testing.T, ring ringMaker)) {
 		return
 	}
 	for _, m := range ringMemories {
+		p, mirrored, err := m.data(uintptr(os.Getpagesize()))
+		if err != nil {
+			continue // eachMemory has said so
+		}
+		m.free(p, uintptr(os.Getpagesize()), mirrored)
 		t.Run(fmt.Sprintf("%T, single producer", m), func(t *testing.T) {
 			test(t, func(t testing.TB, size int, opts ...RingOption) *Ring {
 				t.Helper()

@@ -47,11 +47,14 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
         }
         let size = word(16).load(SeqCst) as usize;
         if data.len() > word(20).load(SeqCst) as usize {
+            if native(128).load(SeqCst) != p {
+                continue; // another ring's
+            }
             native(384).fetch_add(1, Relaxed);
             return Err(Error::TooLarge);
         }
         let memory = native(32).load(SeqCst);
-        let rest = size - (p & size - 1);
+        let rest = size.wrapping_sub(p & size.wrapping_sub(1));
         let mirrored = word(12).load(SeqCst) & 1 != 0;
         let pad = if span > rest && !mirrored { rest } else { 0 };
         let used = p.wrapping_sub(native(256).load(SeqCst));
