@@ -198,6 +198,9 @@ func TestSingleRingWithoutMembarrier(t *testing.T) {
 // A barrier that fails ends the ring with an error, or keeps its memory if it ends
 // already.
 func TestEachMembarrierFails(t *testing.T) {
+	if !hasMembarrier() {
+		t.Skip("no membarrier(2) here")
+	}
 	testenv.FailCalls(t, func(c *testenv.Calls) {
 		var has bool
 		try := func() { has = tryMembarrier() }
@@ -248,6 +251,9 @@ func TestEachMembarrierFails(t *testing.T) {
 // A control block is given back from locked memory too.
 func TestSingleControlBlockIsLocked(t *testing.T) {
 	r := singleRing(t)
+	if !wipesOnFork() {
+		t.Skip("an emulator that takes no advice")
+	}
 	page := unsafe.Slice((*byte)(unsafe.Pointer(r.b.c)), unix.Getpagesize())
 	if err := unix.Mlock(page); err != nil {
 		t.Skip(err)
@@ -262,6 +268,9 @@ func TestSingleControlBlockIsLocked(t *testing.T) {
 
 // Each call of making one fails in turn.
 func TestEachCallOfASingleRingFails(t *testing.T) {
+	if !hasMembarrier() {
+		t.Skip("no membarrier(2) here")
+	}
 	testenv.FailCalls(t, func(c *testenv.Calls) {
 		require.True(t, hasMembarrier())
 		var failed []int

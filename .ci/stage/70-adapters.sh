@@ -60,7 +60,7 @@ need=()
 command -v aarch64-linux-gnu-gcc >/dev/null || need+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 command -v s390x-linux-gnu-gcc >/dev/null || need+=(gcc-s390x-linux-gnu libc6-dev-s390x-cross)
 ((${#need[@]} == 0)) || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null; }
-ring=(go test -short -v -count=1 -timeout=5m -run '^TestRing' -skip '^TestRing(Header|Layout|InC)' ./chanadapter)
+ring=(go test -short -v -count=1 -timeout=5m -run '^Test(Ring|Single)' -skip '^TestRing(Header|Layout|InC)' ./chanadapter)
 export CGO_ENABLED=1 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE=cgo
 GOOS=windows CC=x86_64-w64-mingw32-gcc .ci/tally "ring on windows/amd64, C threads" "${ring[@]}" -exec "$PWD/scripts/wine-exec"
 for pair in arm64:aarch64 s390x:s390x; do
