@@ -291,14 +291,14 @@ func openBlock(size int, memory ringMemory, single bool) (*ringBlock, error) {
 func takeControl(memory ringMemory, single bool) (idleControl, error) {
 	ringPool.mu.Lock()
 	defer ringPool.mu.Unlock()
-	make := memory.control
+	fresh := memory.control
 	if single {
-		make = singleControl
+		fresh = singleControl
 	} else if list := ringPool.idle; len(list) > minIdleControls {
 		ringPool.idle = list[1:]
 		return list[0], nil
 	}
-	c, err := make()
+	c, err := fresh()
 	if err != nil {
 		return idleControl{}, err
 	}
