@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package chanadapter
 
 // This file holds what is different in a single producer's ring: its barrier, a
