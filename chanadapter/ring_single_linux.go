@@ -23,16 +23,11 @@ const (
 var hasMembarrier = sync.OnceValue(tryMembarrier)
 
 func tryMembarrier() bool {
-	switch runtime.GOARCH {
-	case "amd64", "arm64":
-		// Not 32 bits, where a position comes again, nor where the kernel has not had
-		// the barrier in all places from the beginning (riscv64).
-	default:
-		return false
-	}
-	// Android may end a process that makes an unusual call. And some sandboxes say
-	// yes to everything.
-	return runtime.GOOS == "linux" && callMembarrier(1<<30) != nil && membarrier() == nil
+	// Not 32 bits, where a position comes again, nor where the kernel has not had the
+	// barrier in all places from the beginning (riscv64). Android may end a process that
+	// makes an unusual call. And some sandboxes say yes to everything.
+	return (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") && runtime.GOOS == "linux" &&
+		callMembarrier(1<<30) != nil && membarrier() == nil
 }
 
 // membarrier makes every thread of the process pass a full fence between what it did
