@@ -60,23 +60,16 @@ func eachRing(t *testing.T, test func(t *testing.T, ring ringMaker)) {
 		t.Log("a single producer's ring is like any other here")
 		return
 	}
-	for _, m := range ringMemories {
-		p, mirrored, err := m.data(uintptr(os.Getpagesize()))
-		if err != nil {
-			continue // eachMemory has said so
-		}
-		m.free(p, uintptr(os.Getpagesize()), mirrored)
-		t.Run(fmt.Sprintf("%T, single producer", m), func(t *testing.T) {
+	t.Run("single producer", func(t *testing.T) {
+		eachMemory(t, func(t *testing.T, ring ringMaker) {
 			test(t, func(t testing.TB, size int, opts ...RingOption) *Ring {
 				t.Helper()
-				r, err := NewRing(size, append([]RingOption{withMemory(m), WithSingleProducer()}, opts...)...)
-				require.NoError(t, err)
+				r := ring(t, size, append([]RingOption{WithSingleProducer()}, opts...)...)
 				require.True(t, r.b.single)
-				t.Cleanup(func() { _ = r.Close() })
 				return r
 			})
 		})
-	}
+	})
 }
 
 // recordsOf returns copies of what is there.
