@@ -227,8 +227,7 @@ type Ring struct {
 
 	stallTime time.Duration
 	ceiling   time.Duration // of lingering
-	misfits   atomic.Uint64 // records that Values or Chan could not use
-	refused   atomic.Uint64 // records that Go's own half found no room for
+	lost      atomic.Uint64 // by Go: what Push found no room for, Values or Chan could not use
 
 	// What follows is the reader's: whoever has iterating set, or mu while it is
 	// not set.
@@ -380,7 +379,7 @@ func (r *Ring) Lost() uint64 {
 	if r == nil || r.b == nil {
 		return 0
 	}
-	return r.b.countLost() + r.misfits.Load() + r.refused.Load()
+	return r.b.countLost() + r.lost.Load()
 }
 
 // Done returns a channel that is closed when no more records come: by Close, or

@@ -87,7 +87,7 @@ func (r *Ring) reserve(n int) (header unsafe.Pointer, err error) {
 			return nil, r.refusal() // or somebody wrote over the position
 		}
 		if n < 0 || uintptr(n) > b.max {
-			r.refused.Add(1)
+			r.lost.Add(1)
 			return nil, ErrRecordTooLarge
 		}
 		span, pad = spanOf(uintptr(n)), 0
@@ -101,7 +101,7 @@ func (r *Ring) reserve(n int) (header unsafe.Pointer, err error) {
 			if atomic.LoadUintptr(&c.position) != p {
 				continue
 			}
-			r.refused.Add(1)
+			r.lost.Add(1)
 			return nil, ErrRingFull
 		}
 		if atomic.CompareAndSwapUintptr(&c.position, p, p+pad+span) {

@@ -29,7 +29,7 @@ func Values[T any](r *Ring) iter.Seq2[T, error] {
 		}
 		for rec := range r.Records() {
 			if uintptr(len(rec)) != unsafe.Sizeof(zero) {
-				r.misfits.Add(1)
+				r.lost.Add(1)
 				if !yield(zero, fmt.Errorf("chanadapter: a record of %d bytes, where a %T has %d", len(rec), zero, unsafe.Sizeof(zero))) {
 					return
 				}
@@ -74,10 +74,10 @@ func Chan[T any](ctx context.Context, r *Ring, size int) <-chan T {
 				select {
 				case ch <- v:
 				case <-ctx.Done():
-					r.misfits.Add(1) // it was read, and reached nobody
+					r.lost.Add(1) // it was read, and reached nobody
 					return
 				case <-r.Done():
-					r.misfits.Add(1)
+					r.lost.Add(1)
 					return
 				}
 			}
