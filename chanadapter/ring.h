@@ -186,7 +186,7 @@ NOTIFIER_INLINE_ int notifier_ring_exchange_(volatile uintptr_t *p, uintptr_t fr
   if (local) {
     uintptr_t was = from;
 #if defined(__x86_64__)
-    __asm__ __volatile__("cmpxchg %2, %1" : "+a"(was), "+m"(*p) : "r"(to) : "memory", "cc");
+    __asm__ __volatile__("cmpxchg{ %2, %1| %1, %2}" : "+a"(was), "+m"(*p) : "r"(to) : "memory", "cc");
 #else
     (void)__atomic_compare_exchange_n(p, &was, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     notifier_ring_local_fence_();

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,15 +95,24 @@ func strictC(language, standard string) []string {
 
 // A program of two translation units, by each compiler that is there.
 func TestRingHeaderCompiles(t *testing.T) {
-	for _, c := range []struct{ compiler, language, standard string }{
-		{"gcc", "c", "c11"}, {"gcc", "c", "gnu17"}, {"g++", "c++", "c++17"}, {"g++", "c++", "c++20"},
-		{"clang", "c", "c11"}, {"clang++", "c++", "c++17"}, {"musl-gcc", "c", "c11"},
-	} {
-		t.Run(c.compiler+"/"+c.standard, func(t *testing.T) {
+	type how struct {
+		compiler, language, standard string
+		flags                        []string
+	}
+	list := []how{
+		{"gcc", "c", "c11", nil}, {"gcc", "c", "gnu17", nil}, {"g++", "c++", "c++17", nil}, {"g++", "c++", "c++20", nil},
+		{"clang", "c", "c11", nil}, {"clang++", "c++", "c++17", nil}, {"musl-gcc", "c", "c11", nil},
+	}
+	if runtime.GOARCH == "amd64" {
+		intel := []string{"-masm=intel"} // of projects that write their own assembly in it
+		list = append(list, how{"gcc", "c", "c11", intel}, how{"clang", "c", "c11", intel})
+	}
+	for _, c := range list {
+		t.Run(strings.Join(append([]string{c.compiler, c.standard}, c.flags...), "/"), func(t *testing.T) {
 			if reducedC() && c.standard != "c11" && c.standard != "c++17" {
 				t.Skip("one standard a language is enough there")
 			}
-			program := compileC(t, c.compiler, strictC(c.language, c.standard), "unit_a.c", "unit_b.c")
+			program := compileC(t, c.compiler, append(strictC(c.language, c.standard), c.flags...), "unit_a.c", "unit_b.c")
 			out, err := runC(t, program)
 			require.NoError(t, err, out)
 			assert.Equal(t, "INVALID INVALID INVALID INVALID INVALID\n", out)

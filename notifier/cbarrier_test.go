@@ -112,7 +112,7 @@ func TestBarriersAMD64(t *testing.T) {
 		if runtime.GOARCH != "amd64" {
 			t.Skip("for x86-64")
 		}
-		functions := disassemble(t, "objdump", "gcc", broken(t, edit{`"lock; orl $0,%0"`, `""`}))
+		functions := disassemble(t, "objdump", "gcc", broken(t, edit{`"lock; or{l $0,%0| %0,0}"`, `""`}))
 		code := functions["call_notify"]
 		assert.Negative(t, find(code, fence), "%v", code)
 		assert.Positive(t, find(code, look), "%v", code)

@@ -284,7 +284,7 @@ func TestLitmus(t *testing.T) {
 		if runtime.GOARCH != "amd64" {
 			t.Skip("the edit is x86's")
 		}
-		header := broken(t, edit{`"lock; orl $0,%0"`, `""`})
+		header := broken(t, edit{`"lock; or{l $0,%0| %0,0}"`, `""`})
 		out, _, err := command(t, build(t, "gcc", with(plain, header), "litmus.c"), strconv.Itoa(int(4*testenv.Patience().Seconds())))
 		var exit *exec.ExitError
 		require.ErrorAs(t, err, &exit, "no lost notification without the fence: %s", out)

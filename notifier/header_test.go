@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +145,19 @@ func TestHeaderCompiles(t *testing.T) {
 }
 
 const unitsSay = "OK COALESCED CLOSED INVALID FAILED\n"
+
+// Projects that write their own assembly in Intel's dialect compile all of it so.
+func TestHeaderInIntelDialect(t *testing.T) {
+	if runtime.GOARCH != "amd64" && runtime.GOARCH != "386" {
+		t.Skip("the dialects are x86's")
+	}
+	for _, compiler := range []string{"gcc", "clang"} {
+		t.Run(compiler, func(t *testing.T) {
+			program := build(t, compiler, append(languageFlags("c", "c11", "-O2"), "-masm=intel"), "unit_a.c", "unit_b.c")
+			assert.Equal(t, unitsSay, run(t, program))
+		})
+	}
+}
 
 // Whoever includes the header and uses nothing of it gets no warning either.
 func TestHeaderUnused(t *testing.T) {

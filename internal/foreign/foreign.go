@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "8ffd58bfcdb93c04b034013bd9f9e6a9638f410759e7b8b9d8c8023c65fa97df"
+const HeaderSum = "57dfa67b690135dc36b2705d457447d90978671f9ffafab2d149594c332751ca"
 
 // Results counts what notifier_notify returned.
 type Results struct {
