@@ -56,8 +56,9 @@ package chanadapter
 //	odd -> odd    the same, with a new number: a producer that notified for the
 //	              old one must not put out the light of this one
 //	odd -> even   a producer, by compare-and-swap, that has notified after its
-//	              commit: from then on nobody else needs to. Also the reader,
-//	              when it found something after all.
+//	              commit: from then on nobody else needs to. Not if that failed:
+//	              the word may be the next ring's by then. Also the reader, when
+//	              it found something after all.
 //
 // The reader writes wanted and then reads position; a producer writes position,
 // reserving, and then reads wanted, having committed. All four are sequentially
@@ -70,7 +71,7 @@ package chanadapter
 //     its store and its look, which would cost as much as all the rest of it. So
 //     it looks at the state for a moment, and then sleeps with a timer running
 //     that looks again, after stallPoll at first: as a rule the producer will
-//     see it and notify, but need not.
+//     see it and notify, but need not. Who stops the timer owes the wake-up.
 //
 // # A single producer
 //
@@ -195,7 +196,7 @@ func WithRingLinger(ceiling time.Duration) RingOption {
 // Close; and each such ring takes a page of addresses that never comes back.
 //
 // It is for Linux on amd64 and arm64. Elsewhere, and where membarrier(2) gives an
-// error from the start, it changes nothing.
+// error from the start, it changes nothing; if it gives one later, that ends the ring.
 func WithSingleProducer() RingOption {
 	return func(o *ringOptions) { o.single = true }
 }
@@ -255,7 +256,9 @@ type Ring struct {
 		woken  bool          // a token was put in, since it was committed
 		told   bool          // a token was put in, since stallTime is over
 		waited bool          // and Wait has returned for it
-		timer  *time.Timer
+		timer  *time.Timer   // none that a bubble made
+		turn   uint64        // which timer counts: 0, or one that a bubble made
+		made   uint64        // by bubbles, so far
 	}
 
 	race raceWord
@@ -266,7 +269,9 @@ type Ring struct {
 // Each record takes its length, rounded up to 8, and 8 more. The memory is
 // present from the start: pushing causes no page faults.
 //
-// It fails for any other size, and when the system has no memory left.
+// It fails for any other size, for a stall time that is not positive, when the
+// system has no memory left, and with what the poller's New returns if that is closed
+// or broken.
 func NewRing(size int, opts ...RingOption) (*Ring, error) {
 	o := ringOptions{stall: DefaultStallTime, linger: DefaultRingLinger}
 	for _, opt := range opts {
@@ -374,7 +379,8 @@ func (r *Ring) Len() int {
 // Lost returns how many records were lost so far: because the ring was full, or
 // they were too long; because they were still in the ring when it was closed;
 // or because Values or Chan could not use them. Every record whose push or
-// commit reported success is either read or counted here.
+// commit reported success is either read or counted here; but after a fault (Err),
+// when nobody can tell what is in the ring, what was left there is not.
 func (r *Ring) Lost() uint64 {
 	if r == nil || r.b == nil {
 		return 0
@@ -382,8 +388,8 @@ func (r *Ring) Lost() uint64 {
 	return r.b.countLost() + r.lost.Load()
 }
 
-// Done returns a channel that is closed when no more records come: by Close, or
-// because of a fault. Err says which.
+// Done returns a channel that is closed when no more tokens come: by Close, of the
+// ring or of its poller, or because of a fault. Err says which.
 func (r *Ring) Done() <-chan struct{} {
 	if r == nil || r.b == nil {
 		return closedChan
@@ -396,8 +402,9 @@ var closedChan = make(chan struct{})
 func init() { close(closedChan) }
 
 // Err returns nil while r is open; an error that matches os.ErrClosed after
-// Close; and otherwise what broke: foreign code wrote over the ring's memory, or
-// the poller stopped.
+// Close; and otherwise what broke: foreign code wrote over the ring's memory; the
+// poller stopped, or was closed; or the system refuses a single producer's ring its
+// membarrier(2).
 func (r *Ring) Err() error {
 	if r == nil || r.b == nil {
 		return ErrClosed
@@ -450,12 +457,11 @@ func (r *Ring) end(fault error) {
 		r.stall.timer.Stop()
 	}
 	r.stall.mu.Unlock()
-	reading := r.iterating
-	r.mu.Unlock()
 	_ = r.n.Close()
-	if !reading {
+	if !r.iterating {
 		r.b.abandon(r.next, fault != nil)
 	}
+	r.mu.Unlock() // now, so that a second Close returns no earlier
 }
 
 var errOverwritten = errors.New("chanadapter: foreign code wrote over a ring's control block")

@@ -210,7 +210,7 @@ func (r *Ring) leave(out uintptr) {
 		if err != nil {
 			r.end(err)
 		} else if found {
-			_ = r.n.Notify() // fails only after the end
+			_ = r.n.Notify() // fails only after the end, or outside of the ring's bubble, where no reader is
 		}
 	} else if out != 0 {
 		r.next += out // it was read: not lost by the end
@@ -367,7 +367,7 @@ func (r *Ring) settle() (again bool, fault error) {
 		}
 		switch {
 		case reserved && !r.final():
-			r.noteStall()
+			r.noteStall(true)
 			r.bed = clock.Now()
 			return false, nil
 		case reserved:
@@ -403,17 +403,17 @@ const (
 // oneThread: there lingering keeps the producers from running.
 const oneThread = runtime.GOARCH == "wasm"
 
-// linger lets records come for the time of the window. It reports whether any did.
-func (r *Ring) linger() bool {
+// linger lets records come, for the time of the window at most.
+func (r *Ring) linger() {
 	if r.window == 0 || cannotLinger() {
-		return false
+		return
 	}
 	start := clock.Now()
 	for look := start + lingerPace; ; look += lingerPace {
 		t := pause(look)
 		if r.reserved() {
 			r.penalty = 0
-			return true
+			return
 		}
 		if t-start >= r.window || r.ended.Load() {
 			break
@@ -424,7 +424,6 @@ func (r *Ring) linger() bool {
 	// it takes more sleeps until lingering is tried again.
 	r.penalty = min(2*r.penalty+1, 63)
 	r.skip, r.window = r.penalty, 0
-	return false
 }
 
 // cannotLinger also holds in a bubble, whose clock stands still.

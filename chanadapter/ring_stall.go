@@ -3,7 +3,11 @@ package chanadapter
 // This file holds what happens when the oldest record of a Ring is reserved and
 // not committed, because its producer is slow, stopped or dead.
 
-import "time"
+import (
+	"time"
+
+	"github.com/wakechan/wakechan/internal/bubble"
+)
 
 // stallPoll is how long the reader sleeps before such a record until it looks
 // again by itself; that doubles, up to the stall time.
@@ -26,9 +30,13 @@ func (r *Ring) Stalled() time.Duration {
 		// A look of its own: the reader may not have been here.
 		switch {
 		case r.final():
-			r.unstall()
+			if r.stalling {
+				// The timer may have been all that would have woken the reader.
+				r.unstall()
+				_ = r.n.Notify()
+			}
 		case r.reserved():
-			r.noteStall()
+			r.noteStall(false)
 		}
 	}
 	r.mu.Unlock()
@@ -43,24 +51,46 @@ func (r *Ring) Stalled() time.Duration {
 	return 0
 }
 
-// noteStall starts the clock for the record at next, which is reserved. It is
-// the reader's.
-func (r *Ring) noteStall() {
-	if r.stalling {
+// noteStall starts the clock for the record at next, which is reserved, unless it
+// runs. It is the reader's. One that goes to sleep there is looked after soon, also
+// if the clock has run for long.
+func (r *Ring) noteStall(sleeps bool) {
+	if r.stalling && !sleeps {
 		return
 	}
-	r.stalling = true
 	r.stall.mu.Lock()
 	defer r.stall.mu.Unlock()
 	if r.ended.Load() {
 		return
 	}
-	r.stall.active, r.stall.at, r.stall.since = true, r.next, time.Now()
-	r.stall.pause = min(stallPoll, r.stallTime)
-	r.stall.woken, r.stall.told, r.stall.waited = false, false, false
-	if r.stall.timer == nil {
-		r.stall.timer = time.AfterFunc(r.stall.pause, r.stallTimer)
-	} else {
+	if !r.stalling {
+		r.stalling = true
+		r.stall.active, r.stall.at, r.stall.since = true, r.next, time.Now()
+		r.stall.woken, r.stall.told, r.stall.waited = false, false, false
+	}
+	r.stall.pause = stallPoll
+	r.lookLater(time.Since(r.stall.since))
+}
+
+// lookLater starts the timer, anew if it runs, when the clock stands at over. stall.mu
+// is held. A bubble's timer is used once, since nobody outside may touch it, not even
+// to stop it.
+func (r *Ring) lookLater(over time.Duration) {
+	r.stall.pause = min(r.stall.pause, r.stallTime)
+	if left := r.stallTime - over; left > 0 {
+		r.stall.pause = min(r.stall.pause, left)
+	}
+	switch {
+	case bubble.In():
+		r.stall.made++
+		turn := r.stall.made
+		r.stall.turn = turn
+		time.AfterFunc(r.stall.pause, func() { r.stallTimer(turn) })
+	case r.stall.timer == nil:
+		r.stall.turn = 0
+		r.stall.timer = time.AfterFunc(r.stall.pause, func() { r.stallTimer(0) })
+	default:
+		r.stall.turn = 0
 		r.stall.timer.Reset(r.stall.pause)
 	}
 }
@@ -77,25 +107,21 @@ func (r *Ring) unstall() {
 
 // stallTimer looks at a reserved record for the reader, which sleeps. It wakes
 // it when the record was committed by a producer that did not do so itself, and
-// once when the stall time is over.
-func (r *Ring) stallTimer() {
+// once when the stall time is over. A timer whose turn it is not was replaced.
+func (r *Ring) stallTimer(turn uint64) {
 	r.stall.mu.Lock()
 	defer r.stall.mu.Unlock()
-	if !r.stall.active || r.stall.woken {
+	if !r.stall.active || r.stall.woken || r.stall.turn != turn {
 		return
 	}
 	over := time.Since(r.stall.since)
 	if state, _ := r.b.header(r.stall.at); isFinal(state) {
-		r.stall.woken = true
-		_ = r.n.Notify() // fails only after the end
-		return
+		if r.stall.woken = r.n.Notify() == nil; r.stall.woken {
+			return
+		}
 	} else if over >= r.stallTime && !r.stall.told {
-		r.stall.told = true
-		_ = r.n.Notify()
+		r.stall.told = r.n.Notify() == nil
 	}
-	r.stall.pause = min(2*r.stall.pause, r.stallTime)
-	if left := r.stallTime - over; left > 0 {
-		r.stall.pause = min(r.stall.pause, left)
-	}
-	r.stall.timer.Reset(r.stall.pause)
+	r.stall.pause *= 2
+	r.lookLater(over)
 }
