@@ -229,12 +229,12 @@ NOTIFIER_SELDOM_ int notifier_ring_rouse_(char *control, uint32_t tag, uint32_t 
        NOTIFIER_RING_MAGIC) != tag)
     return NOTIFIER_COALESCED;
 
-  /* Notify first, and only then say that nobody else needs to: who dies in between leaves it to the next. In the time of
-     another ring the halves may be of two handles: at worst that wakes somebody for nothing. */
+  /* Notify first, and only then say that nobody else needs to: who dies in between leaves it to the next. Who comes in the
+     time of another ring may find no handle there yet, or half of one, which names nothing. */
   h = (notifier_handle)notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_NOTIFIER)) |
       (notifier_handle)notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_NOTIFIER + 4)) << 32;
   code = notifier_notify(h);
-  if (code == NOTIFIER_FAILED) return code;
+  if (code < 0) return code == NOTIFIER_FAILED ? code : NOTIFIER_OK; /* and w is for others, or for nobody */
   notifier_cas_(wanted, w, w & ~NOTIFIER_RING_WANTED);
   return code == NOTIFIER_COALESCED ? code : NOTIFIER_OK;
 }
@@ -339,11 +339,18 @@ NOTIFIER_RING_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, voi
 
   header = data + offset;
   if (pad) {
+#ifndef _WIN32 /* where a thread's first use of it allocates */
+    int saved = errno;
+#endif
     notifier_ring_plain_store_(NOTIFIER_RING_WORD_(header, 4), (uint32_t)p ^ NOTIFIER_RING_MAGIC);
     notifier_ring_publish_(NOTIFIER_RING_WORD_(header, 0),
                            NOTIFIER_RING_DROPPED | (uint32_t)(pad - NOTIFIER_RING_HEADER_SIZE));
-    /* The reader may be asleep at the padding, waiting for just this. */
+    /* The reader may be asleep at the padding, waiting for just this. If the doorbell fails, it
+       looks by itself after a moment. */
     (void)notifier_ring_wake_(control, (uint32_t)p ^ NOTIFIER_RING_MAGIC);
+#ifndef _WIN32
+    errno = saved;
+#endif
     p += pad;
     header = data;
   }
@@ -376,7 +383,8 @@ NOTIFIER_INLINE_ int notifier_ring_end_(notifier_ring r, void *rec, uint32_t sta
 /* Hands a reserved record to the reader. rec is invalid afterwards, whatever is returned:
  *   NOTIFIER_OK          it will be read, and a wake-up is on its way
  *   NOTIFIER_COALESCED   it will be read, and there was no need to wake anyone
- *   NOTIFIER_FAILED      it is in the ring, but the doorbell failed, and errno says why; the next commit tries again
+ *   NOTIFIER_FAILED      it is in the ring, but the doorbell failed, and errno says why; the next commit tries again, or, if
+ *                        the reader waits for just this record, the reader after a moment
  *   NOTIFIER_CLOSED      the ring was closed after the reservation
  *   NOTIFIER_INVALID     rec is not reserved */
 NOTIFIER_INLINE_ int notifier_ring_commit(notifier_ring r, void *rec) {

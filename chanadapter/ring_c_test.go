@@ -218,6 +218,7 @@ func TestRingInC(t *testing.T) {
 	stress(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "stress.c"), testenv.Times(50_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "shut.c"), testenv.Times(5_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "turns.c"), testenv.Times(5_000))
+	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "bell.c"), 1)
 }
 
 // Both halves under the sanitizers.
@@ -253,6 +254,7 @@ func TestRingInCNoticesMutants(t *testing.T) {
 	turns := []string{"turns.c", "200000", "2", "300"}
 	handler := []string{"stress.c", "1", "200000", "4096", "2", "1", "300"}
 	ending := []string{"shut.c", "2000", "2", "5000"}
+	bell := []string{"bell.c", "1", "0", "0"}
 	for _, m := range []struct {
 		name, file, old, new, sanitize string
 		run                            []string
@@ -263,6 +265,9 @@ func TestRingInCNoticesMutants(t *testing.T) {
 		{"two get the same room", "ring.h", "  return notifier_ring_cas_(p, from, to);", "  sched_yield(); *p = to; return 1;", "", crowd},
 		{"committed before it is filled", "ring.h", "NOTIFIER_RING_BUSY | (uint32_t)len);", "NOTIFIER_RING_READY | (uint32_t)len);", "", crowd},
 		{"a commit publishes nothing", "ring.h", "__atomic_store_n(p, v, __ATOMIC_RELEASE);", "__atomic_store_n(p, v, __ATOMIC_RELAXED);", "-fsanitize=thread", crowd},
+
+		{"a light is put out for nobody", "ring.h", "if (code < 0) return code == NOTIFIER_FAILED ? code : NOTIFIER_OK;", "", "", bell},
+		{"padding changes errno", "ring.h", "    errno = saved;", "", "", bell},
 
 		{"a handler gets the same room", "ring.h", "    uintptr_t was = from;", "    volatile int pause = 300; uintptr_t was = from; while (pause) pause--; *p = to; return 1;", "", handler},
 		{"no barrier before sleep", "block.h", "    reader_membarrier(r);\n    if (reserved", "    if (reserved", "", turns},

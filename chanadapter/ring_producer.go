@@ -24,9 +24,11 @@ func (h RingHandle) Ring() *Ring { return ringOf(h) }
 var errNotReserved = fmt.Errorf("chanadapter: this memory is not reserved: %w", os.ErrInvalid)
 
 // Push appends a copy of rec. It never blocks. The error is ErrRingFull or
-// ErrRecordTooLarge, both counted in Lost, or what Err returns after the end. Any
-// number of goroutines may push, beside foreign threads; one at a time, if the ring
-// was made WithSingleProducer.
+// ErrRecordTooLarge, both counted in Lost; what Err returns after the end, or will
+// when the reader has noticed that somebody wrote over the ring; or, outside of the
+// testing/synctest bubble that the ring was made in, one that says so: the record is
+// there, and nobody was woken for it. Any number of goroutines may push, beside
+// foreign threads; one at a time, if the ring was made WithSingleProducer.
 //
 // What the caller did before is visible to the goroutine that reads the record.
 func (r *Ring) Push(rec []byte) error {
@@ -112,7 +114,7 @@ func (r *Ring) reserve(n int) (header unsafe.Pointer, err error) {
 		_, h := b.header(p)
 		atomic.StoreUint32(tagOf(h), tagAt(p))
 		atomic.StoreUint32(stateOf(h), stateDropped|uint32(pad-headerSize))
-		r.wake(tagAt(p))
+		_ = r.wake(tagAt(p))
 		p += pad
 	}
 	_, h := b.header(p)
@@ -131,7 +133,9 @@ func (r *Ring) finish(h unsafe.Pointer, state uint32) error {
 	r.race.release()
 	atomic.StoreUint32(stateOf(h), state)
 	// From here on the memory is the reader's, and may be gone.
-	r.wake(tag)
+	if err := r.wake(tag); err != nil && r.Err() == nil {
+		return err
+	}
 	return nil
 }
 
@@ -143,16 +147,20 @@ func (r *Ring) refusal() error {
 	return errOverwritten // and the reader has not noticed yet
 }
 
-// wake notifies a reader who sleeps and can use the record with this tag.
-func (r *Ring) wake(tag uint32) {
+// wake notifies a reader who sleeps and can use the record with this tag. The error
+// is Notify's: r has ended, or the caller is outside of its bubble.
+func (r *Ring) wake(tag uint32) error {
 	c := r.b.c
 	w := atomic.LoadUint32(&c.wanted)
 	if w&wantedBit == 0 {
-		return
+		return nil
 	}
 	if w&headOnlyBit != 0 && tagAt(atomic.LoadUintptr(&c.consumer)) != tag {
-		return
+		return nil
 	}
-	_ = r.n.Notify() // fails only after the end
+	if err := r.n.Notify(); err != nil {
+		return err // and w may be the next ring's, whose reader nobody has woken
+	}
 	atomic.CompareAndSwapUint32(&c.wanted, w, w&^wantedBit)
+	return nil
 }

@@ -78,10 +78,13 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
             return Ok(());
         }
         let handle = word(24).load(SeqCst) as u64 | (word(28).load(SeqCst) as u64) << 32;
-        if let Err(notifier::Error::Failed(_)) = notifier::notify(handle) {
-            return Err(Error::Failed);
+        match notifier::notify(handle) {
+            Err(notifier::Error::Failed(_)) => return Err(Error::Failed),
+            Err(_) => {} // the ring ended, and the word is for others by now
+            Ok(_) => {
+                let _ = word(264).compare_exchange(wanted, wanted & !1, SeqCst, SeqCst);
+            }
         }
-        let _ = word(264).compare_exchange(wanted, wanted & !1, SeqCst, SeqCst);
         Ok(())
     };
 
