@@ -154,7 +154,7 @@ func TestEachCallOfAControlBlockFails(t *testing.T) {
 				}
 				require.Equal(t, unix.SYS_MADVISE, call) // the one that is to be refused
 			}
-			require.Equal(t, map[ringMemory]int{mirroredMemory{}: 8, privateMemory{}: 3}[memory], refusals)
+			require.Equal(t, map[ringMemory]int{mirroredMemory{}: 9, privateMemory{}: 3}[memory], refusals)
 		}
 	})
 }

@@ -57,7 +57,7 @@ const (
 // ringControl is the control block. Words of 32 bits and of a pointer's size only,
 // so that all of them are lock-free on every system.
 type ringControl struct {
-	// These change only while the position is closed.
+	// These change only while the position is closed, but for the notifier.
 	magic        uint32
 	abi          uint32 // 0 in a forked child
 	generation   uint32
@@ -132,9 +132,9 @@ type ringBlock struct {
 
 	mu       sync.Mutex
 	life     uint32
-	lostBase uintptr // c.lost at the beginning
-	lost     uint64  // what was left in the ring; all that was lost, once counted
-	counted  bool
+	lostBase uintptr   // c.lost, as far as it is in lost
+	lost     uint64    // what was left in the ring, and what producers counted
+	counted  bool      // for good: the control block is another's, or retired
 	quiet    bool      // single: the producer was seen outside of reserve
 	unsure   bool      // single: whether it is cannot be known
 	end      uintptr   // the position when it was shut
@@ -360,17 +360,15 @@ const mostShuts = 100
 func (b *ringBlock) abandon(from uintptr, scribbled bool) {
 	b.mu.Lock()
 	b.life, b.from, b.walked = blockLimbo, from, from
-	scribbled = scribbled || b.unsure
 	if scribbled {
 		b.bury(blockStuck)
+	} else {
+		// Before anybody else reaps it, which takes it out again.
+		ringPool.mu.Lock()
+		ringPool.limbo = append(ringPool.limbo, b)
+		ringPool.mu.Unlock()
 	}
 	b.mu.Unlock()
-	if scribbled {
-		return
-	}
-	ringPool.mu.Lock()
-	ringPool.limbo = append(ringPool.limbo, b)
-	ringPool.mu.Unlock()
 	sweep()
 }
 
@@ -393,13 +391,11 @@ func (b *ringBlock) reap() {
 		return
 	}
 	if b.single && !b.quiet {
+		// Unless it is outside of reserve, there may be one more later.
 		for range headLooks { // reserving is a matter of nanoseconds, as a rule
-			if b.quiet = atomic.LoadUint32(&b.c.entered) == 0; b.quiet {
+			if b.quiet = !b.unsure && atomic.LoadUint32(&b.c.entered) == 0; b.quiet {
 				break
 			}
-		}
-		if !b.quiet {
-			return // it may be about to reserve. Come back later
 		}
 		b.end = atomic.LoadUintptr(&b.c.position) &^ closedBit
 	}
@@ -435,7 +431,11 @@ func (b *ringBlock) reap() {
 			b.lost++ // it had not seen that the ring was shut
 		}
 	}
-	if b.pending = left; len(left) != 0 {
+	if b.pending = left; len(left) != 0 || b.single && !b.quiet && !b.unsure {
+		return
+	}
+	if b.unsure {
+		b.bury(blockStuck)
 		return
 	}
 	b.memory.free(b.data, b.size, b.mirrored)
@@ -458,7 +458,7 @@ func (b *ringBlock) bury(as uint32) {
 		// Never another ring's: a producer that was stopped for long on its way into
 		// reserve writes entered, and what its exchange finds in the position, back. To
 		// a page of zeros, which say that the ring is closed.
-		b.lost += uint64(atomic.LoadUintptr(&b.c.lost) - b.lostBase)
+		b.countForeign()
 		b.counted = true
 		retireControl(b.c)
 		return
@@ -474,10 +474,18 @@ func (b *ringBlock) countLost() uint64 {
 	b.reap()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.counted {
-		return b.lost
+	b.countForeign()
+	return b.lost
+}
+
+// countForeign adds what ring.h counted since the last time; a native word may wrap
+// round.
+func (b *ringBlock) countForeign() {
+	if !b.counted {
+		now := atomic.LoadUintptr(&b.c.lost)
+		b.lost += uint64(now - b.lostBase)
+		b.lostBase = now
 	}
-	return b.lost + uint64(atomic.LoadUintptr(&b.c.lost)-b.lostBase)
 }
 
 // countNoMore is called when b's control block gets another ring: until then a
@@ -486,10 +494,9 @@ func (b *ringBlock) countLost() uint64 {
 func (b *ringBlock) countNoMore() (base uintptr) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	base = atomic.LoadUintptr(&b.c.lost)
-	b.lost += uint64(base - b.lostBase)
+	b.countForeign()
 	b.counted = true
-	return base
+	return b.lostBase
 }
 
 // gone reports whether the data is unmapped.

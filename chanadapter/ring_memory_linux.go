@@ -44,9 +44,11 @@ func (mirroredMemory) data(size uintptr) (unsafe.Pointer, bool, error) {
 	}
 	// A child would share it: who carried a reservation over a fork faults there,
 	// and does not write into its parent's record.
-	if err := unix.Madvise(unsafe.Slice((*byte)(p), 2*size), unix.MADV_DONTFORK); err != nil {
-		_ = unix.MunmapPtr(p, 2*size)
-		return nil, false, os.NewSyscallError("madvise", err)
+	for _, at := range []unsafe.Pointer{p, unsafe.Add(p, size)} { // both are more than an int has on 32 bits
+		if err := unix.Madvise(unsafe.Slice((*byte)(at), size), unix.MADV_DONTFORK); err != nil {
+			_ = unix.MunmapPtr(p, 2*size)
+			return nil, false, os.NewSyscallError("madvise", err)
+		}
 	}
 	return p, true, nil
 }

@@ -114,10 +114,28 @@ func TestSingleProducerUndoesTheEnd(t *testing.T) {
 // Who always undoes it is no producer. Close ends all the same, and the memory stays.
 func TestSingleRingThatCannotBeShut(t *testing.T) {
 	r := singleRing(t)
-	onMembarrier(t, func() { atomic.StoreUintptr(&r.b.c.position, r.b.start) })
+	require.NoError(t, r.Push(record8))
+	end := r.position()
+	onMembarrier(t, func() { atomic.StoreUintptr(&r.b.c.position, end) })
 	require.NoError(t, r.Close())
 	require.Equal(t, blockStuck, r.b.life)
+	require.EqualValues(t, 1, r.Lost())
 	require.ErrorIs(t, r.Push(nil), ErrClosed)
+}
+
+// What was committed before a producer died in reserve is counted.
+func TestSingleProducerDiesInReserve(t *testing.T) {
+	r := singleRing(t)
+	for range 5 {
+		require.NoError(t, r.Push(record8))
+	}
+	atomic.StoreUint32(&r.b.c.entered, 1)
+	require.NoError(t, r.Close())
+	require.EqualValues(t, 5, r.Lost())
+	require.Equal(t, blockLimbo, r.b.life, "it may be about to reserve")
+	atomic.StoreUint32(&r.b.c.entered, 0)
+	require.EqualValues(t, 5, r.Lost())
+	require.Equal(t, blockGone, r.b.life)
 }
 
 // The reader's barrier stands between saying that it sleeps and its last look.

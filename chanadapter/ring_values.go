@@ -66,6 +66,10 @@ func Chan[T any](ctx context.Context, r *Ring, size int) <-chan T {
 				if err != nil {
 					continue
 				}
+				if ctx.Err() != nil { // Values does not end while producers keep up
+					r.lost.Add(1)
+					return
+				}
 				select {
 				case ch <- v:
 					continue

@@ -152,6 +152,38 @@ func TestRingChanEndsWithTheRing(t *testing.T) {
 }
 
 // Who leaves at a record of another size finds the rest there, and a token for it.
+// Producers that keep up do not keep Chan from seeing that ctx is done.
+func TestRingChanIsCancelledWhileRecordsCome(t *testing.T) {
+	eachRing(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 100 {
+			require.NoError(t, r.Push(make([]byte, 8)))
+		}
+		cancelled := &cancelledLater{Context: ctx, after: 10, cancel: cancel}
+		n := 0
+		for range Chan[[8]byte](cancelled, r, 100) {
+			n++
+		}
+		require.Less(t, n, 10)
+		require.EqualValues(t, 1, r.Lost(), "the one in its hands")
+	})
+}
+
+// cancelledLater is done when it was asked so often.
+type cancelledLater struct {
+	context.Context
+	after  int
+	cancel func()
+}
+
+func (c *cancelledLater) Err() error {
+	if c.after--; c.after == 0 {
+		c.cancel()
+	}
+	return c.Context.Err()
+}
+
 func TestRingValuesLeftAtAMisfit(t *testing.T) {
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)

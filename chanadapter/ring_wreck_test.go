@@ -7,6 +7,9 @@ package chanadapter
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -136,6 +139,37 @@ func TestRingCommitThatMissesTheReader(t *testing.T) {
 	})
 }
 
+// Who asks meanwhile does not take the timer's place without doing its work.
+func TestRingStalledForACommitThatMissesTheReader(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		h, err := r.reserve(0)
+		require.NoError(t, err)
+		require.Empty(t, recordsOf(r)) // asleep, and it knows of the reservation
+		commitOnly(h)
+		require.Zero(t, r.Stalled())
+		receive(t, r.C())
+		require.Len(t, recordsOf(r), 1)
+	})
+}
+
+// Nor is a reader forgotten that goes to sleep when the clock has run for long.
+func TestRingReaderGoesBackToSleep(t *testing.T) {
+	timed(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096, WithStallTime(time.Hour))
+		h, err := r.reserve(0)
+		require.NoError(t, err)
+		require.Zero(t, r.Stalled())
+		time.Sleep(time.Minute)
+		require.Empty(t, recordsOf(r))
+		commitOnly(h)
+		began := time.Now()
+		receive(t, r.C())
+		require.Equal(t, stallPoll, time.Since(began))
+		require.Len(t, recordsOf(r), 1)
+	})
+}
+
 // Who died between commit and notification leaves it to the next.
 func TestRingNextProducerNotifies(t *testing.T) {
 	eachRing(t, func(t *testing.T, ring ringMaker) {
@@ -191,6 +225,123 @@ func TestRingLateSayingSoToAnotherRing(t *testing.T) {
 			require.NoError(t, r.Close())
 		}
 	})
+}
+
+// nextOn returns the next ring that has the control block of r, which is closed.
+func nextOn(t *testing.T, r *Ring, ring ringMaker) *Ring {
+	for {
+		next := ring(t, 4096)
+		if next.b.c == r.b.c {
+			return next
+		}
+		require.NoError(t, next.Close())
+	}
+}
+
+// A producer that is stopped before the last step of a commit, until the next ring has
+// the control block, does not put out that one's light: it wakes nobody there.
+func TestRingLateLookAtAnotherRing(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		r := ring(t, 4096)
+		h, err := r.reserve(0)
+		require.NoError(t, err)
+		tag := atomic.LoadUint32(tagOf(h))
+		commitOnly(h)
+		require.NoError(t, r.Close())
+		next := nextOn(t, r, ring)
+		require.ErrorIs(t, r.wake(tag), ErrClosed)
+		require.NoError(t, next.Push(nil))
+		receive(t, next.C())
+	})
+}
+
+// A ring that was made in a bubble has a channel that nobody outside may send on.
+func TestRingPushedToFromOutsideOfItsBubble(t *testing.T) {
+	work, did := make(chan *Ring), make(chan error)
+	go func() { did <- (<-work).Push([]byte("outside")) }()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := NewRing(4096)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, r.Close()) }()
+		work <- r
+		require.ErrorContains(t, <-did, "bubble")
+		require.NoError(t, r.Push([]byte("inside")))
+		receive(t, r.C())
+		require.Equal(t, [][]byte{[]byte("outside"), []byte("inside")}, recordsOf(r))
+	})
+}
+
+// A bubble's timer ends the process if it is touched from outside.
+func TestRingReadInBubblesAndOutside(t *testing.T) {
+	r, err := NewRing(4096)
+	require.NoError(t, err)
+	stall := func() {
+		slow, err := r.Reserve(0)
+		require.NoError(t, err)
+		require.Empty(t, recordsOf(r))
+		require.NoError(t, r.Commit(slow))
+		require.Len(t, recordsOf(r), 1)
+	}
+	for range 3 {
+		synctest.Test(t, func(*testing.T) {
+			stall()
+			time.Sleep(time.Hour)
+			stall()
+		})
+		stall()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		_, err := r.Reserve(0)
+		require.NoError(t, err)
+		require.Empty(t, recordsOf(r))
+	})
+	require.NoError(t, r.Close())
+}
+
+// Whoever asks what was lost looks through closed rings too.
+func TestRingLostWhileItIsClosed(t *testing.T) {
+	for range testenv.Times(20_000) {
+		r, err := NewRing(4096)
+		require.NoError(t, err)
+		var asking sync.WaitGroup
+		asking.Go(func() {
+			for !r.ended.Load() {
+				runtime.Gosched()
+			}
+			for range 50 {
+				r.Lost()
+			}
+		})
+		require.NoError(t, r.Close())
+		asking.Wait()
+		ringPool.mu.Lock()
+		left := slices.Contains(ringPool.limbo, r.b)
+		ringPool.mu.Unlock()
+		require.False(t, left)
+	}
+}
+
+// When a second Close has returned, the ring is closed.
+func TestRingClosedTwiceAtOnce(t *testing.T) {
+	for range testenv.Times(3_000) {
+		r, err := NewRing(4096)
+		require.NoError(t, err)
+		require.NoError(t, r.Push(nil))
+		done := r.Done()
+		var first sync.WaitGroup
+		first.Go(func() { _ = r.Close() })
+		for !r.ended.Load() {
+			runtime.Gosched()
+		}
+		require.NoError(t, r.Close())
+		select {
+		case <-done:
+		default:
+			assert.Fail(t, "Done is open")
+		}
+		require.EqualValues(t, 1, r.Lost())
+		first.Wait()
+	}
 }
 
 // A producer that was refused may count that after the end: it is that ring's loss

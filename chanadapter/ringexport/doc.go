@@ -11,8 +11,8 @@
 //
 // with the numbers of Ring.Handle and the codes of ring.h and notifier.h. reserve
 // returns where in the guest's memory the record is, so that the host writes it
-// there, or a code: -1 the ring is closed, -2 the number names nothing, -4 the ring
-// is full, -5 the record is too long; the latter two are counted as lost. commit
+// there, or a code: -1 the ring is closed, or never was, -2 the number is 0, -4 the
+// ring is full, -5 the record is too long; the latter two are counted as lost. commit
 // and discard return 0; -1 if the ring was closed since; -2 if record is not
 // reserved in that ring. A reservation is the host's until one of them, whatever
 // happens in between.
