@@ -1,12 +1,8 @@
 //go:build cgo && rust
 
-// Command rust shows a library in Rust waking a goroutine: engine.rs has the
-// threads, notifier.rs the forty lines that stand for notifier.h.
-//
-//	cd examples/rust && go generate && go run -tags rust .
 package main
 
-//go:generate rustc --edition 2021 -O --crate-type staticlib -o libengine.a engine.rs
+// This file holds the build with the Rust half; norust.go has the one without.
 
 // #cgo LDFLAGS: -L${SRCDIR} -lengine -lpthread -ldl -lm
 // #include <stdint.h>

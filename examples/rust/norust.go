@@ -1,8 +1,9 @@
 //go:build !cgo || !rust
 
-// Command rust shows a library in Rust waking a goroutine. This build of it is
-// without the Rust half, which the go command cannot compile by itself.
 package main
+
+// This file holds the build without the Rust half, which the go command cannot
+// compile by itself.
 
 import (
 	"fmt"

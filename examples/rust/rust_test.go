@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,16 +20,14 @@ func TestRendering(t *testing.T) {
 	assert.Contains(t, testenv.Run(t, nil, program), "2 passed; 0 failed")
 }
 
-// The example as its README runs it.
+// The example as its README runs it; and quicker.
 func TestExample(t *testing.T) {
-	dir := t.TempDir()
-	testenv.Rustc(t, "--crate-type", "staticlib", "-o", filepath.Join(dir, "libengine.a"), "engine.rs")
-	if out, err := exec.Command("go", "env", "CGO_ENABLED").Output(); err != nil || strings.TrimSpace(string(out)) != "1" {
-		testenv.Missing(t, "cgo", "the example links Rust into Go")
-	}
-	program := filepath.Join(dir, "rust")
-	testenv.Run(t, []string{"CGO_LDFLAGS=-L" + dir}, "go", "build", "-tags", "rust", "-o", program, ".")
-	out := testenv.Run(t, nil, program, "-n", "20", "-threads", "3", "-interval", "1ms")
+	run := testenv.RustExample(t)
+	out := run()
+	assert.Regexp(t, regexp.MustCompile(`(?m)^10 items by 2 threads in \d+ wake-ups; notify says [01], after Close -1, for handle 0 -2$`), out)
+	assert.Contains(t, out, ", 10 in all\n")
+
+	out = run("-n", "20", "-threads", "3", "-interval", "1ms")
 	assert.Regexp(t, regexp.MustCompile(`(?m)^60 items by 3 threads in \d+ wake-ups; notify says [01], after Close -1, for handle 0 -2$`), out)
 	assert.Contains(t, out, ", 60 in all\n")
 }

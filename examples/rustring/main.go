@@ -1,12 +1,8 @@
 //go:build cgo && rust
 
-// Command rustring shows a library in Rust handing records to a goroutine:
-// engine.rs has the threads, ring.rs what stands for ring.h.
-//
-//	cd examples/rustring && go generate && go run -tags rust .
 package main
 
-//go:generate rustc --edition 2021 -O --crate-type staticlib -o libringengine.a engine.rs
+// This file holds the build with the Rust half; norust.go has the one without.
 
 // #cgo LDFLAGS: -L${SRCDIR} -lringengine -lpthread -ldl -lm
 // #include <stddef.h>

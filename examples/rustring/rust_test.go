@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,27 +13,25 @@ import (
 	"github.com/wakechan/wakechan/internal/testenv"
 )
 
-// The example as its README runs it; and with a ring that is too small.
+// The example as its README runs it; with a ring that has room for all; and with one
+// that is too small.
 func TestExample(t *testing.T) {
-	dir := t.TempDir()
-	testenv.Rustc(t, "--crate-type", "staticlib", "-o", filepath.Join(dir, "libringengine.a"), "engine.rs")
-	if out, err := exec.Command("go", "env", "CGO_ENABLED").Output(); err != nil || strings.TrimSpace(string(out)) != "1" {
-		testenv.Missing(t, "cgo", "the example links Rust into Go")
+	run := testenv.RustExample(t)
+	counts := func(flags ...string) (received, lost int) {
+		out := run(flags...)
+		m := regexp.MustCompile(`^300000 samples by 3 threads: (\d+) received in \d+ wake-ups, (\d+) lost, (\d+) refused, 0 wrong\n`).FindStringSubmatch(out)
+		require.NotNil(t, m, out)
+		require.Equal(t, m[2], m[3], "each that was refused is counted")
+		require.Equal(t, 300000, number(t, m[1])+number(t, m[2]))
+		require.Contains(t, out, "\npush says -5 for a long one, -1 after Close, -2 for ring 0\n")
+		return number(t, m[1]), number(t, m[2])
 	}
-	program := filepath.Join(dir, "rustring")
-	testenv.Run(t, []string{"CGO_LDFLAGS=-L" + dir}, "go", "build", "-tags", "rust", "-o", program, ".")
-	codes := "\npush says -5 for a long one, -1 after Close, -2 for ring 0\n"
-
-	out := testenv.Run(t, nil, program, "-n", "20000", "-size", "16777216")
-	assert.Regexp(t, regexp.MustCompile(`^60000 samples by 3 threads: 60000 received in \d+ wake-ups, 0 lost, 0 refused, 0 wrong`), out)
-	assert.Contains(t, out, codes)
-
-	out = testenv.Run(t, nil, program, "-n", "100000", "-pause", "0s", "-size", "4096")
-	m := regexp.MustCompile(`^300000 samples by 3 threads: (\d+) received in \d+ wake-ups, (\d+) lost, (\d+) refused, 0 wrong`).FindStringSubmatch(out)
-	require.NotNil(t, m, out)
-	assert.Equal(t, m[2], m[3], "each that was refused is counted")
-	assert.Equal(t, 300000, number(t, m[1])+number(t, m[2]))
-	assert.Contains(t, out, codes)
+	received, _ := counts()
+	assert.Positive(t, received)
+	_, lost := counts("-size", "16777216") // 40 bytes each
+	assert.Zero(t, lost)
+	_, lost = counts("-size", "4096", "-pause", "0s")
+	assert.Positive(t, lost)
 }
 
 func number(t *testing.T, s string) (n int) {

@@ -5,8 +5,12 @@ package testenv
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,9 +21,16 @@ import (
 // its standard error.
 func Run(t testing.TB, env []string, name string, args ...string) string {
 	t.Helper()
+	return RunIn(t, "", env, name, args...)
+}
+
+// RunIn is Run in a directory; "" is the test's own.
+func RunIn(t testing.TB, dir string, env []string, name string, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*Patience())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
 	cmd.Env = append(cmd.Environ(), env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -35,6 +46,12 @@ func Run(t testing.TB, env []string, name string, args ...string) string {
 // Rustc compiles Rust with warnings as errors, or skips the test.
 func Rustc(t testing.TB, args ...string) {
 	t.Helper()
+	needRustc(t)
+	Run(t, nil, "rustc", append([]string{"--edition", "2021", "-O", "-D", "warnings"}, args...)...)
+}
+
+func needRustc(t testing.TB) {
+	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("notifier.rs is for Linux")
 	}
@@ -44,5 +61,74 @@ func Rustc(t testing.TB, args ...string) {
 	if _, err := exec.LookPath("rustc"); err != nil {
 		Missing(t, "rustc", err.Error())
 	}
-	Run(t, nil, "rustc", append([]string{"--edition", "2021", "-O", "-D", "warnings"}, args...)...)
+}
+
+// RustExample runs "go generate" in a copy of the example that the test is in, and
+// returns a function that runs "go run -tags rust ." with flags there: the commands
+// that the example's README tells of. What they warn of fails the test.
+func RustExample(t testing.TB) (run func(flags ...string) string) {
+	t.Helper()
+	needRustc(t)
+	if out, err := exec.Command("go", "env", "CGO_ENABLED").Output(); err != nil || strings.TrimSpace(string(out)) != "1" {
+		Missing(t, "cgo", "the example links Rust into Go")
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := filepath.Base(here)
+	commands := "```\ncd examples/" + example + "\ngo generate\ngo run -tags rust .\n```\n"
+	if readme, err := os.ReadFile("README.md"); err != nil || !strings.Contains(string(readme), commands) {
+		t.Fatalf("the README does not tell of these commands (%v):\n%s", err, commands)
+	}
+	copied := t.TempDir()
+	copySources(t, filepath.Dir(here), copied)
+	dir := filepath.Join(copied, example)
+	env := []string{"GOWORK=" + workspace(t, copied, filepath.Join(here, "..", ".."))}
+	RunIn(t, dir, env, "go", "generate")
+	return func(flags ...string) string {
+		t.Helper()
+		return RunIn(t, dir, env, "go", append([]string{"run", "-tags", "rust", "."}, flags...)...)
+	}
+}
+
+// copySources copies the Go and Rust of the directories in from, and nothing that was
+// made of it.
+func copySources(t testing.TB, from, to string) {
+	t.Helper()
+	for _, kind := range []string{"*.go", "*.rs"} {
+		paths, err := filepath.Glob(filepath.Join(from, "*", kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(to, filepath.Base(filepath.Dir(path)))
+			if err := errors.Join(os.MkdirAll(dir, 0o777), os.WriteFile(filepath.Join(dir, filepath.Base(path)), text, 0o666)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// workspace makes dir a module that finds the one at root as it is there, and
+// returns what GOWORK must be for that.
+func workspace(t testing.TB, dir, root string) (path string) {
+	t.Helper()
+	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^go .+$`).Find(module)
+	path = filepath.Join(dir, "go.work")
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "go.mod"), fmt.Appendf(nil, "module copy.invalid/examples\n\n%s\n", version), 0o666),
+		os.WriteFile(path, fmt.Appendf(nil, "%s\n\nuse (\n\t.\n\t%q\n)\n", version, root), 0o666),
+	); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
