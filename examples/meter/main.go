@@ -61,6 +61,12 @@ func run(ctx context.Context, out io.Writer, s settings) error {
 		return err
 	}
 	defer r.Close()
+	return show(ctx, out, r, s)
+}
+
+// show draws what a thread pushes into r until that has ended, and makes it end
+// before that if ctx does, or if it goes wrong. It closes r.
+func show(ctx context.Context, out io.Writer, r *chanadapter.Ring, s settings) error {
 	fmt.Fprintln(out, who)
 	thread, err := startThread(r, s.blocks, s.period)
 	if err != nil {
@@ -105,11 +111,11 @@ func run(ctx context.Context, out io.Writer, s settings) error {
 			ended = true
 			err = read()
 		case <-ctx.Done():
-			r.Close() // the thread is told, and ends
-			<-thread.done
 			ended = true
 		}
 	}
+	r.Close() // a thread that still runs is told, and ends
+	<-thread.done
 	if s.live {
 		fmt.Fprintln(out)
 	}

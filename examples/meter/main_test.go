@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/internal/testenv"
 	"github.com/wakechan/wakechan/notifier"
 )
@@ -56,6 +57,24 @@ func TestMeterOverflows(t *testing.T) {
 		}
 		require.Less(t, try, 20, "nothing is ever lost") // the thread got no processor during the nap
 	}
+}
+
+// What goes wrong ends the thread too, which would go on for a day.
+func TestMeterFails(t *testing.T) {
+	if len(notifier.Backends()) == 0 {
+		t.Skip("no doorbell on this system")
+	}
+	r, err := chanadapter.NewRing(4096)
+	require.NoError(t, err)
+	defer r.Close()
+	require.NoError(t, r.Push([]byte("no level")))
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience())
+	defer cancel()
+	var b bytes.Buffer
+	require.Error(t, show(ctx, &b, r, settings{blocks: 1e8, period: time.Millisecond}), "%s", &b)
+	require.NoError(t, ctx.Err())
+	require.Regexp(t, `(?m)^\d+ blocks pushed, \d+ received`, b.String())
+	require.ErrorIs(t, r.Err(), chanadapter.ErrClosed)
 }
 
 func TestBar(t *testing.T) {

@@ -115,12 +115,15 @@ func startThread(r *chanadapter.Ring, blocks int, period time.Duration) (*thread
 	}
 	ended, err := n.Handle()
 	if err != nil {
+		_ = n.Close()
 		return nil, err
 	}
 	t := &thread{(*C.struct_card)(C.calloc(1, C.sizeof_struct_card)), make(chan struct{})}
 	t.c.ring, t.c.ended = C.notifier_ring(ring), C.notifier_handle(ended)
 	t.c.blocks, t.c.period = C.uint64_t(blocks), C.int64_t(period)
 	if e := C.card_start(t.c); e != 0 {
+		C.free(unsafe.Pointer(t.c))
+		_ = n.Close()
 		return nil, fmt.Errorf("pthread_create: %w", syscall.Errno(e))
 	}
 	go func() {
