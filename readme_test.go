@@ -3,6 +3,7 @@
 package wakechan_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -134,9 +135,9 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// Each link of a document to a file leads to one.
+// Each link of a document leads to a file, and to a heading of that file if it names one.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
 	documents := files(t, func(path string) bool { return strings.HasSuffix(path, ".md") })
 	require.Contains(t, documents, "README.md")
 	for _, document := range documents {
@@ -146,8 +147,49 @@ func TestLinks(t *testing.T) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			_, err := os.Stat(filepath.Join(filepath.Dir(document), filepath.FromSlash(m[1])))
-			assert.NoError(t, err, "%s links to %s", document, m[1])
+			target := document
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(document), filepath.FromSlash(m[1]))
+			}
+			_, err := os.Stat(target)
+			if !assert.NoError(t, err, "%s links to %s", document, m[1]) || m[2] == "" {
+				continue
+			}
+			assert.Contains(t, anchors(t, target), m[2], "%s links to a heading that %s does not have", document, target)
 		}
 	}
+}
+
+var (
+	fenced  = regexp.MustCompile("(?ms)^```.*?^```$")
+	heading = regexp.MustCompile(`(?m)^#{1,6} +(.+?)[ #]*$`)
+	linked  = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
+	dropped = regexp.MustCompile(`[^\p{L}\p{M}\p{N}_ -]`)
+)
+
+// anchors returns the names that GitHub gives the headings of a Markdown file: in lower
+// case, without punctuation, with a hyphen for each space; and a number for the second
+// with the same name, and those after it.
+func anchors(t *testing.T, file string) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	seen := map[string]int{}
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(string(text), ""), -1) {
+		name := dropped.ReplaceAllString(strings.ToLower(linked.ReplaceAllString(m[1], "$1")), "")
+		name = strings.ReplaceAll(name, " ", "-")
+		if n := seen[name]; n > 0 {
+			names = append(names, fmt.Sprintf("%s-%d", name, n))
+		} else {
+			names = append(names, name)
+		}
+		seen[name]++
+	}
+	return names
+}
+
+func TestAnchors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.md")
+	require.NoError(t, os.WriteFile(file, []byte("# Why? `Go's` way: *C*, a-b_c\n\n```sh\n# no heading\n```\n## [A](b.md) link\n## a link\n### A link ###\n"), 0o666))
+	assert.Equal(t, []string{"why-gos-way-c-a-b_c", "a-link", "a-link-1", "a-link-2"}, anchors(t, file))
 }
