@@ -5,7 +5,9 @@ package chanadapter
 // business.
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -79,6 +81,14 @@ func TestRingLayoutInHeaderTable(t *testing.T) {
 		}
 	}
 	assert.Equal(t, want, got)
+}
+
+// The number stands where its readers look for it.
+func TestRingABIInDocumentation(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "c-abi.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), fmt.Sprintf("`NOTIFIER_RING_ABI` is %d.", ringABI))
+	assert.Contains(t, golden.Changelog(t), fmt.Sprintf("ring ABI %d", ringABI))
 }
 
 func TestRingHeaderIsEmbedded(t *testing.T) {
