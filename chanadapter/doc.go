@@ -23,8 +23,9 @@
 // is closed when no more tokens come, and Err says why: ErrClosed after Close,
 // or what broke. Close may be called again, and from several goroutines. All
 // methods are safe from any goroutine at any time, but for those that read a Ring,
-// which has one reader; on a nil or zero value C panics and everything else answers
-// as after Close.
+// which has one reader, and for Push and Reserve of one that was made
+// WithSingleProducer, which has one producer at a time; on a nil or zero value C
+// panics and everything else answers as after Close.
 //
 // # Who owns what
 //

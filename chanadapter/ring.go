@@ -219,7 +219,9 @@ func WithSingleProducer() RingOption {
 //
 // Wait, Records, ReadInto, Values and Chan are the reader's: one goroutine at a
 // time. A second reader during a Records loop, or in its body, panics. All other
-// methods are safe from any goroutine at any time.
+// methods are safe from any goroutine at any time; but if the ring was made
+// WithSingleProducer, Push and Reserve must not overlap with one another, nor with
+// a foreign push or reservation.
 //
 // A Ring keeps its memory until it is closed.
 type Ring struct {
