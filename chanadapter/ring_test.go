@@ -609,7 +609,8 @@ type books struct {
 	received uint64
 }
 
-func (b *books) check(t testing.TB, rec []byte) {
+// check returns who sent the record.
+func (b *books) check(t testing.TB, rec []byte) (id uint32) {
 	got, err := ringforeign.Check(rec)
 	if err != nil {
 		require.NoError(t, err)
@@ -622,6 +623,7 @@ func (b *books) check(t testing.TB, rec []byte) {
 	}
 	b.last[got.ID] = got.Number
 	b.received++
+	return got.ID
 }
 
 // forProcs runs a test with 1, 2 and 4 processors.
@@ -671,7 +673,7 @@ func TestRingGoroutines(t *testing.T) {
 				ended := make(chan struct{})
 				go func() { all.Wait(); close(ended) }()
 				var b books
-				readAll(t, r, ended, b.check)
+				readAll(t, r, ended, func(t testing.TB, rec []byte) { b.check(t, rec) })
 				total := func(m *sync.Map) (sum uint64) {
 					m.Range(func(_, n any) bool { sum += uint64(n.(int)); return true })
 					return sum

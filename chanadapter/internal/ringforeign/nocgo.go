@@ -32,5 +32,8 @@ func (Spec) Start() *Producer { panic(missing) }
 // Interrupt panics: Available is false.
 func (*Producer) Interrupt(int) { panic(missing) }
 
+// WasRead panics: Available is false.
+func (*Producer) WasRead() { panic(missing) }
+
 // Wait panics: Available is false.
 func (*Producer) Wait() (thread, handler Results) { panic(missing) }

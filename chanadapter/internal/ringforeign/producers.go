@@ -11,6 +11,8 @@ import "C"
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -40,7 +42,11 @@ func DiscardNow(h uint64, rec unsafe.Pointer) int {
 }
 
 // Producer is a thread that sends records.
-type Producer struct{ p *C.producing }
+type Producer struct {
+	paced bool
+	mu    sync.Mutex
+	p     *C.producing // nil after Wait
+}
 
 // Start makes the thread. Wait for it.
 func (s Spec) Start() *Producer {
@@ -50,7 +56,7 @@ func (s Spec) Start() *Producer {
 	p := (*C.producing)(C.calloc(1, C.sizeof_producing))
 	p.main = C.producer{
 		ring: C.notifier_ring(s.Handle), id: C.uint32_t(s.ID), least: C.uint32_t(s.Least), most: C.uint32_t(s.Most),
-		count: C.uint64_t(s.Count), how: C.int(s.How), random: C.uint64_t(s.ID + 1),
+		count: C.uint64_t(s.Count), how: C.int(s.How), random: C.uint64_t(s.ID + 1), ahead: C.uint32_t(s.Ahead),
 	}
 	if s.Keep {
 		p.main.keep = 1
@@ -63,7 +69,20 @@ func (s Spec) Start() *Producer {
 	if err := C.producing_start(p); err != 0 {
 		panic(fmt.Sprint("ringforeign: no thread: ", syscall.Errno(err)))
 	}
-	return &Producer{p}
+	return &Producer{paced: s.Ahead != 0, p: p}
+}
+
+// WasRead tells a thread with Ahead that another of its records was read. It may be
+// called while others Wait.
+func (p *Producer) WasRead() {
+	if !p.paced {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.p != nil {
+		atomic.AddUint32((*uint32)(&p.p.main.read), 1)
+	}
 }
 
 // Interrupt makes the handler send a record for each of so many signals, as far as
@@ -74,6 +93,8 @@ func (p *Producer) Interrupt(times int) { C.producing_interrupt(p.p, C.int(times
 func (p *Producer) Wait() (thread, handler Results) {
 	C.producing_join(p.p)
 	thread, handler = results(&p.p.main.results), results(&p.p.handler.results)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	C.free(unsafe.Pointer(p.p))
 	p.p = nil
 	return thread, handler

@@ -57,6 +57,8 @@ typedef struct {
   uint64_t count;       /* how many are sent; 0: until the ring is closed */
   int how;
   int keep; /* a record that finds no room is sent again */
+  uint32_t ahead; /* how many it sends before they are read; 0: any number */
+  uint32_t read;  /* how many were: the reader's */
   uint64_t number, random;
   producer_results results;
 } producer;
@@ -110,9 +112,19 @@ static int producer_send(producer *p) {
   return code;
 }
 
+/* Waits until the reader is close enough, or the ring was closed. */
+static void producer_await(producer *p) {
+  volatile uint32_t *generation = NOTIFIER_RING_WORD_(notifier_ring_control_(p->ring), NOTIFIER_RING_OFFSET_GENERATION);
+  uint32_t sent = (uint32_t)(p->results.ok + p->results.coalesced + p->results.failed);
+  while (sent - __atomic_load_n(&p->read, __ATOMIC_ACQUIRE) >= p->ahead && notifier_load_(generation) == notifier_ring_generation_(p->ring))
+    producer_yield();
+}
+
 static void producer_run(producer *p) {
   while (!p->count || p->number < p->count) {
-    int code = producer_send(p);
+    int code;
+    if (p->ahead) producer_await(p);
+    code = producer_send(p);
     if (code == NOTIFIER_CLOSED || code == NOTIFIER_INVALID) return;
     if (code == NOTIFIER_FULL) producer_yield();
   }

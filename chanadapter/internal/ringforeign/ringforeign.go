@@ -68,6 +68,7 @@ type Spec struct {
 	Count       int // 0: until the ring is closed
 	How         How
 	Keep        bool // a record that finds no room is sent again
+	Ahead       int  // how many it sends before they are read: see WasRead; 0: any number
 	Handler     bool // a signal handler sends too, as ID + HandlerID: see Interrupt
 }
 
