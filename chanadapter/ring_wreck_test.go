@@ -349,7 +349,7 @@ func TestRingClosedTwiceAtOnce(t *testing.T) {
 func TestRingLateLoss(t *testing.T) {
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)
-		require.ErrorIs(t, r.Push(make([]byte, 4096)), ErrRecordTooLarge)
+		require.ErrorIs(t, r.Push(make([]byte, r.MaxRecord()+1)), ErrRecordTooLarge)
 		require.NoError(t, r.Close())
 		require.Equal(t, blockGone, r.b.life)
 		require.EqualValues(t, 1, r.Lost())

@@ -49,9 +49,9 @@ command -v wine >/dev/null && command -v x86_64-w64-mingw32-gcc >/dev/null || {
 }
 GOOS=windows CGO_ENABLED=0 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on windows/amd64" \
   go test -short -v -count=1 -timeout=5m -exec "$PWD/scripts/wine-exec" ./chanadapter
-# Big-endian, and 32 bits, under emulation.
+# Big-endian, 32 bits, and riscv64, under emulation.
 command -v qemu-s390x-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static >/dev/null; }
-for arch in s390x arm; do
+for arch in s390x arm riscv64; do
   GOARCH=$arch CGO_ENABLED=0 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter on linux/$arch" \
     go test -short -v -count=1 -timeout=10m -exec "qemu-$arch-static" ./chanadapter
 done
