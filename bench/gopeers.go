@@ -3,7 +3,12 @@ package main
 // This file holds what other Go modules offer for the same job.
 
 import (
+	"time"
+
 	"github.com/creachadair/msync/trigger"
+	"github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"github.com/panjf2000/gnet/v2/pkg/queue"
 	"gvisor.dev/gvisor/pkg/eventfd"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -12,6 +17,7 @@ const (
 	nameMsync         = "msync trigger.Cond"
 	nameWaiter        = "gVisor waiter.Queue"
 	nameGvisorEventFD = "gVisor eventfd.Eventfd + goroutine + channel"
+	nameGnet          = "gnet Poller.Trigger"
 )
 
 // newWaiter returns gVisor's queue with one waiter, a channel of one token.
@@ -56,4 +62,90 @@ func withGvisorEventFD() arrangement {
 		<-stopped
 		must(e.Close())
 	}}
+}
+
+// gnetPoller is gnet's poller with a goroutine in its Polling.
+type gnetPoller struct {
+	*netpoll.Poller
+	ended chan struct{}
+}
+
+func newGnetPoller() *gnetPoller {
+	p := &gnetPoller{must1(netpoll.OpenPoller()), make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		if err := p.Polling(func(int, netpoll.IOEvent, netpoll.IOFlags) error { return nil }); err != errors.ErrEngineShutdown {
+			panic(err)
+		}
+	}()
+	return p
+}
+
+// trigger has p's goroutine call f.
+func (p *gnetPoller) trigger(f queue.Func) { must(p.Trigger(queue.HighPriority, f, nil)) }
+
+func (p *gnetPoller) close() {
+	p.trigger(func(any) error { return errors.ErrEngineShutdown })
+	<-p.ended
+	must(p.Close())
+}
+
+// gnetPingPong has the functions that two pollers run trigger each other.
+func gnetPingPong(n int) time.Duration {
+	ping, pong := newGnetPoller(), newGnetPoller()
+	done := make(chan struct{})
+	left := (n + 1) / 2
+	var there, back queue.Func
+	there = func(any) error { pong.trigger(back); return nil }
+	back = func(any) error {
+		if left--; left == 0 {
+			close(done)
+		} else {
+			ping.trigger(there)
+		}
+		return nil
+	}
+	start := time.Now()
+	ping.trigger(there)
+	<-done
+	took := time.Since(start)
+	ping.close()
+	pong.close()
+	return took
+}
+
+// gnetPending is a poller in the middle of a call, so that what is triggered stays
+// pending and rings no bell.
+type gnetPending struct {
+	p          *gnetPoller
+	held, free chan struct{}
+}
+
+func newGnetPending() *gnetPending {
+	g := &gnetPending{newGnetPoller(), make(chan struct{}), make(chan struct{})}
+	g.p.trigger(g.hold)
+	<-g.held
+	return g
+}
+
+func (g *gnetPending) hold(any) error {
+	g.held <- struct{}{}
+	<-g.free
+	return nil
+}
+
+func (g *gnetPending) trigger() { g.p.trigger(nothing) }
+
+func nothing(any) error { return nil }
+
+// drain lets the poller make all calls that are due.
+func (g *gnetPending) drain() {
+	g.p.trigger(g.hold)
+	g.free <- struct{}{}
+	<-g.held
+}
+
+func (g *gnetPending) close() {
+	g.free <- struct{}{}
+	g.p.close()
 }

@@ -21,13 +21,14 @@ const (
 
 func (b *bench) goRedundant() {
 	s := b.section("Go Notify, token already there",
-		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all. The fence is the floor, as above; with the look, in a function that is called as Notify is, it is the floor for who must also see whether a token is there.")
+		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all. The fence is the floor, as above; with the look, in a function that is called as Notify is, it is the floor for who must also see whether a token is there. gnet has no token: each Trigger enqueues a call that its poller has to make (here it makes them after the round).")
 	t := s.table("goroutines", "way", "time a call", "quartiles", "notifier is", "allocations")
 	n := must1(notifier.New())
 	h := must1(must1(notifier.New()).Handle())
 	c := make(chan struct{}, 1)
 	cond := newTrigger()
 	notifyQueue, _ := newWaiter()
+	pending := newGnetPending()
 	full := make(chan struct{}, 1)
 	full <- struct{}{}
 	trySend := func() {
@@ -37,15 +38,16 @@ func (b *bench) goRedundant() {
 		}
 	}
 	ways := []struct {
-		name string
-		loop func(k int)
-		once func()
+		name  string
+		loop  func(k int)
+		once  func()
+		after func() // after a round, untimed
 	}{
 		{nameNotifier, func(k int) {
 			for range k {
 				_ = n.Notify()
 			}
-		}, func() { _ = n.Notify() }},
+		}, func() { _ = n.Notify() }, nil},
 		{nameSelect, func(k int) {
 			for range k {
 				select {
@@ -53,38 +55,43 @@ func (b *bench) goRedundant() {
 				default:
 				}
 			}
-		}, trySend},
+		}, trySend, nil},
 		{nameMsync, func(k int) {
 			for range k {
 				cond.Set()
 			}
-		}, cond.Set},
+		}, cond.Set, nil},
 		{nameWaiter, func(k int) {
 			for range k {
 				notifyQueue()
 			}
-		}, notifyQueue},
+		}, notifyQueue, nil},
+		{nameGnet, func(k int) {
+			for range k {
+				pending.trigger()
+			}
+		}, pending.trigger, pending.drain},
 		{"Handle.Notify", func(k int) {
 			for range k {
 				_ = h.Notify()
 			}
-		}, func() { _ = h.Notify() }},
+		}, func() { _ = h.Notify() }, nil},
 		{nameFence, func(k int) {
 			for range k {
 				goFence()
 			}
-		}, goFence},
+		}, goFence, nil},
 		{nameGlance, func(k int) {
 			for range k {
 				_ = glance(full)
 			}
-		}, func() { _ = glance(full) }},
+		}, func() { _ = glance(full) }, nil},
 	}
 	goroutines := b.pick([]int{1, 2, 4, 16, 64}, []int{1, 2})
 	var list []contestant
 	for _, g := range goroutines {
 		for _, w := range ways {
-			list = append(list, contestant{name: w.name, run: together(g, w.loop)})
+			list = append(list, contestant{name: w.name, run: together(g, w.loop, w.after)})
 		}
 	}
 	scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
@@ -103,6 +110,7 @@ func (b *bench) goRedundant() {
 	allocs := testing.AllocsPerRun(1000, ways[0].once)
 	b.target("go-allocs", spread{allocs, allocs, allocs})
 	must(n.Close())
+	pending.close()
 }
 
 // goFence is what Notify begins with (fence in notifier/readyset.go).
@@ -121,8 +129,9 @@ func glance(c chan struct{}) bool {
 }
 
 // together returns a run in which goroutines call loop with n each. Its time is the
-// mean of theirs. As many as there are Ps begin together; the others follow.
-func together(goroutines int, loop func(n int)) func(n int) time.Duration {
+// mean of theirs. As many as there are Ps begin together; the others follow. Then it
+// calls after, unless that is nil.
+func together(goroutines int, loop func(n int), after func()) func(n int) time.Duration {
 	return func(n int) time.Duration {
 		var began, sum atomic.Int64
 		var ended sync.WaitGroup
@@ -139,13 +148,16 @@ func together(goroutines int, loop func(n int)) func(n int) time.Duration {
 			})
 		}
 		ended.Wait()
+		if after != nil {
+			after()
+		}
 		return time.Duration(sum.Load() / int64(goroutines) * int64(n) / int64(each))
 	}
 }
 
 func (b *bench) goWake() {
 	s := b.section("Go to Go: a notification that wakes a receiver",
-		"Two goroutines play ping-pong, each selecting on its channel and on a stop channel. Both ways go by the same means. Time for one way.")
+		"Two goroutines play ping-pong, each selecting on its channel and on a stop channel. Both ways go by the same means. Of gnet's two pollers each has a goroutine in Polling, that is in epoll_wait; the functions that they run for a Trigger trigger the other one, so running is what receiving is elsewhere, and there is no channel. Time for one way.")
 	scores := compete(b.rounds(60), b.length(4*time.Millisecond), []contestant{
 		{name: nameNotifier, run: pingPong(func() (func(), <-chan struct{}) {
 			n := must1(notifier.New())
@@ -162,6 +174,7 @@ func (b *bench) goWake() {
 		})},
 		{name: nameWaiter, run: pingPong(newWaiter)},
 		{name: nameCond, run: condPingPong},
+		{name: nameGnet, run: gnetPingPong},
 	})
 	t := s.table("way", "one way", "quartiles", "notifier is")
 	for _, sc := range scores {

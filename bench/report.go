@@ -164,7 +164,7 @@ func (b *bench) text(took time.Duration) string {
 	fmt.Fprintf(&s, "Written by `%s` (%.0f s) on %s: %s, %d cores, GOMAXPROCS %d, %s, Linux %s.\n\n",
 		command, took.Seconds(), time.Now().Format("2006-01-02"), cpuModel(), runtime.NumCPU(), runtime.GOMAXPROCS(0),
 		runtime.Version(), unix.ByteSliceToString(u.Release[:]))
-	s.WriteString("Not measured: the triggers of the pollers in gnet and netpoll, which they keep to themselves, and Rust's and Zig's loops, which need other toolchains.\n\n")
+	s.WriteString("Not measured: Poll.Trigger of cloudwego/netpoll, which exports no way to get a Poll (v0.7.2), and Rust's and Zig's loops, which need other toolchains and are cited in docs/performance.md.\n\n")
 	s.WriteString("All contestants of a table run in one process, interleaved in short rounds; a time is the median over the rounds, with the quartiles around it. A ratio is the median of the ratios in each round, again with quartiles: other load on the machine hits all alike. Below 1 this library is faster. `notifier is` (and alike) divides its time by that row's.\n\n")
 	if all := disturbed.quiet + disturbed.kept; all > 0 && !b.quick {
 		fmt.Fprintf(&s, "Rounds in which other processes used more than %.0f%% of the machine are run again, up to %d times each: %d were, and of the %d that count %.0f%% were disturbed all the same.\n\n",
