@@ -16,12 +16,13 @@ import (
 const (
 	nameSelect = "select { case c <- v: default: }"
 	nameCond   = "sync.Cond"
+	nameSignal = "sync.Cond, with its mutex and flag"
 	nameGlance = "a full fence and a look at the channel"
 )
 
 func (b *bench) goRedundant() {
 	s := b.section("Go Notify, token already there",
-		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all. The fence is the floor, as above; with the look, in a function that is called as Notify is, it is the floor for who must also see whether a token is there. gnet has no token: each Trigger enqueues a call that its poller has to make (here it makes them after the round).")
+		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all. The fence is the floor, as above; with the look, in a function that is called as Notify is, it is the floor for who must also see whether a token is there. sync.Cond keeps no token, so each call sets a flag under the mutex, lest it be lost, and signals. gnet has no token: each Trigger enqueues a call that its poller has to make (here it makes them after the round).")
 	t := s.table("goroutines", "way", "time a call", "quartiles", "notifier is", "allocations")
 	n := must1(notifier.New())
 	h := must1(must1(notifier.New()).Handle())
@@ -29,6 +30,7 @@ func (b *bench) goRedundant() {
 	cond := newTrigger()
 	notifyQueue, _ := newWaiter()
 	pending := newGnetPending()
+	flag := newSignalled()
 	full := make(chan struct{}, 1)
 	full <- struct{}{}
 	trySend := func() {
@@ -66,6 +68,11 @@ func (b *bench) goRedundant() {
 				notifyQueue()
 			}
 		}, notifyQueue, nil},
+		{nameSignal, func(k int) {
+			for range k {
+				flag.notify()
+			}
+		}, flag.notify, nil},
 		{nameGnet, func(k int) {
 			for range k {
 				pending.trigger()
@@ -111,6 +118,27 @@ func (b *bench) goRedundant() {
 	b.target("go-allocs", spread{allocs, allocs, allocs})
 	must(n.Close())
 	pending.close()
+}
+
+// signalled is what a sync.Cond needs so that a notification with nobody waiting is not
+// lost.
+type signalled struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	set  bool
+}
+
+func newSignalled() *signalled {
+	s := new(signalled)
+	s.cond = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *signalled) notify() {
+	s.mu.Lock()
+	s.set = true
+	s.mu.Unlock()
+	s.cond.Signal()
 }
 
 // goFence is what Notify begins with (fence in notifier/readyset.go).
