@@ -3,8 +3,6 @@ package main
 // This file holds what other Go modules offer for the same job.
 
 import (
-	"time"
-
 	"github.com/creachadair/msync/trigger"
 	"github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
@@ -91,27 +89,27 @@ func (p *gnetPoller) close() {
 }
 
 // gnetPingPong has the functions that two pollers run trigger each other.
-func gnetPingPong(n int) time.Duration {
+func gnetPingPong() game {
 	ping, pong := newGnetPoller(), newGnetPoller()
-	done := make(chan struct{})
-	left := (n + 1) / 2
+	left, done := 0, make(chan struct{})
 	var there, back queue.Func
 	there = func(any) error { pong.trigger(back); return nil }
 	back = func(any) error {
 		if left--; left == 0 {
-			close(done)
+			done <- struct{}{}
 		} else {
 			ping.trigger(there)
 		}
 		return nil
 	}
-	start := time.Now()
-	ping.trigger(there)
-	<-done
-	took := time.Since(start)
-	ping.close()
-	pong.close()
-	return took
+	return game{func(rallies int) {
+		left = rallies
+		ping.trigger(there)
+		<-done
+	}, func() {
+		ping.close()
+		pong.close()
+	}}
 }
 
 // gnetPending is a poller in the middle of a call, so that what is triggered stays

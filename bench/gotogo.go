@@ -185,88 +185,139 @@ func together(goroutines int, loop func(n int), after func()) func(n int) time.D
 
 func (b *bench) goWake() {
 	s := b.section("Go to Go: a notification that wakes a receiver",
-		"Two goroutines play ping-pong, each selecting on its channel and on a stop channel. Both ways go by the same means. Of gnet's two pollers each has a goroutine in Polling, that is in epoll_wait; the functions that they run for a Trigger trigger the other one, so running is what receiving is elsewhere, and there is no channel. Time for one way.")
-	scores := compete(b.rounds(60), b.length(4*time.Millisecond), []contestant{
-		{name: nameNotifier, run: pingPong(func() (func(), <-chan struct{}) {
-			n := must1(notifier.New())
-			return func() { _ = n.Notify() }, n.C()
-		})},
-		{name: nameSelect, run: pingPong(func() (func(), <-chan struct{}) {
-			c := make(chan struct{}, 1)
-			return func() {
-				select {
-				case c <- struct{}{}:
-				default:
-				}
-			}, c
-		})},
-		{name: nameWaiter, run: pingPong(newWaiter)},
-		{name: nameCond, run: condPingPong},
-		{name: nameGnet, run: gnetPingPong},
-	})
-	t := s.table("way", "one way", "quartiles", "notifier is")
-	for _, sc := range scores {
-		m := sc.spread()
-		t.add(sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)))
+		"Pairs of goroutines play ping-pong side by side, each selecting on its channel and on a stop channel. Both ways go by the same means. Of gnet's two pollers each has a goroutine in Polling, that is in epoll_wait; the functions that they run for a Trigger trigger the other one, so running is what receiving is elsewhere, and there is no channel. Time for one way, all pairs together.")
+	t := s.table("pairs", "way", "one way", "quartiles", "notifier is")
+	for _, pairs := range b.pick([]int{1, 4, 16, 64}, []int{1, 4}) {
+		ways := []struct {
+			name string
+			pair func() game
+		}{
+			{nameNotifier, func() game {
+				return pingPong(func() (func(), <-chan struct{}) {
+					n := must1(notifier.New())
+					return func() { _ = n.Notify() }, n.C()
+				})
+			}},
+			{nameSelect, func() game {
+				return pingPong(func() (func(), <-chan struct{}) {
+					c := make(chan struct{}, 1)
+					return func() {
+						select {
+						case c <- struct{}{}:
+						default:
+						}
+					}, c
+				})
+			}},
+			{nameWaiter, func() game { return pingPong(newWaiter) }},
+			{nameCond, condPingPong},
+			{nameGnet, gnetPingPong},
+		}
+		if pairs > 1 {
+			ways = ways[:4] // each of gnet's pollers keeps a thread
+		}
+		var list []contestant
+		var games []game
+		for _, w := range ways {
+			mine := make([]game, pairs)
+			for i := range mine {
+				mine[i] = w.pair()
+			}
+			games = append(games, mine...)
+			list = append(list, contestant{name: w.name, run: sideBySide(mine)})
+		}
+		scores := compete(b.rounds(60), b.length(4*time.Millisecond), list)
+		for _, g := range games {
+			g.stop()
+		}
+		for _, sc := range scores {
+			m := sc.spread()
+			t.add(pairs, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)))
+		}
+		if pairs == 1 {
+			b.target("go-wake", scores[0].against(scores[1]))
+		}
 	}
-	b.target("go-wake", scores[0].against(scores[1]))
 }
 
-func pingPong(side func() (send func(), c <-chan struct{})) func(n int) time.Duration {
+// game is a pair that plays ping-pong: play does it there and back so many times. The
+// partner stays for the next round, so that none begins with what is new.
+type game struct {
+	play func(rallies int)
+	stop func()
+}
+
+// sideBySide returns a run of n ways, by all games together.
+func sideBySide(games []game) func(n int) time.Duration {
 	return func(n int) time.Duration {
-		stop := make(chan struct{})
-		sendPing, ping := side()
-		sendPong, pong := side()
-		go func() {
-			for {
-				select {
-				case <-ping:
-					sendPong()
-				case <-stop:
-					return
-				}
-			}
-		}()
-		never := make(chan struct{})
+		rallies := max(1, n/2/len(games))
+		var playing sync.WaitGroup
 		start := time.Now()
-		for range (n + 1) / 2 {
+		for _, g := range games {
+			playing.Go(func() { g.play(rallies) })
+		}
+		playing.Wait()
+		return time.Duration(float64(time.Since(start)) * float64(n) / float64(2*rallies*len(games)))
+	}
+}
+
+func pingPong(side func() (send func(), c <-chan struct{})) game {
+	stopped, never := make(chan struct{}), make(chan struct{})
+	sendPing, ping := side()
+	sendPong, pong := side()
+	go func() {
+		for {
+			select {
+			case <-ping:
+				sendPong()
+			case <-stopped:
+				return
+			}
+		}
+	}()
+	return game{func(rallies int) {
+		for range rallies {
 			sendPing()
 			select {
 			case <-pong:
 			case <-never:
 			}
 		}
-		took := time.Since(start)
-		close(stop)
-		return took
-	}
+	}, func() { close(stopped) }}
 }
 
-func condPingPong(n int) time.Duration {
+func condPingPong() game {
 	var mu sync.Mutex
 	there, back := sync.NewCond(&mu), sync.NewCond(&mu)
-	turn := 0 // odd: the partner's
-	n = (n + 1) / 2 * 2
+	ball, stopped := false, false // ball: the partner has it
 	go func() {
 		mu.Lock()
 		defer mu.Unlock()
-		for turn < n {
-			for turn%2 == 0 {
+		for {
+			for !ball && !stopped {
 				there.Wait()
 			}
-			turn++
+			if stopped {
+				return
+			}
+			ball = false
 			back.Signal()
 		}
 	}()
-	start := time.Now()
-	mu.Lock()
-	for turn < n {
-		turn++
-		there.Signal()
-		for turn%2 == 1 {
-			back.Wait()
+	return game{func(rallies int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for range rallies {
+			ball = true
+			there.Signal()
+			for ball {
+				back.Wait()
+			}
 		}
-	}
-	mu.Unlock()
-	return time.Since(start)
+	}, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		there.Signal()
+	}}
 }
