@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -70,9 +72,20 @@ func (l loopLibrary) loop(n int, running bool) *C.loop {
 
 func closeLoop(c *C.loop) { C.loop_close(c) }
 
-func loopSends(c *C.loop) func(n int) time.Duration {
+// loopSends is what producersOf is, with one handle of c as the target.
+func loopSends(c *C.loop, producers int) func(n int) time.Duration {
 	return func(n int) time.Duration {
-		return inThread(func() C.int64_t { return C.loop_sends(c, C.int64_t(n)) })
+		bar := newBarrier(producers)
+		var sum atomic.Int64
+		var sending sync.WaitGroup
+		for range producers {
+			sending.Go(func() {
+				sum.Add(int64(inThread(func() C.int64_t { return C.loop_sends(c, C.int64_t(n), bar.c) })))
+			})
+		}
+		sending.Wait()
+		bar.free()
+		return time.Duration(sum.Load() / int64(producers))
 	}
 }
 

@@ -196,9 +196,10 @@ static void loop_close(loop *l) {
   free(l);
 }
 
-/* n sends back to back, by this thread. */
-static int64_t loop_sends(loop *l, int64_t n) {
+/* n sends back to back, by this thread, beside those that meet at the barrier. */
+static int64_t loop_sends(loop *l, int64_t n, pthread_barrier_t *barrier) {
   for (int i = 0; i < 64; i++) loop_send(&l->handles[0]);
+  pthread_barrier_wait(barrier);
   int64_t start = now_ns();
   for (int64_t i = 0; i < n; i++) loop_send(&l->handles[0]);
   return now_ns() - start;

@@ -31,12 +31,15 @@ func (b *bench) redundant() {
 			{name: nameFence, run: producersOf(wayFence, 0, producers)},
 		}
 		var closers []func()
-		if producers == 1 {
-			for _, l := range loopLibraries() {
-				asleep, running := l.loop(1, false), l.loop(1, true)
-				closers = append(closers, func() { closeLoop(asleep); closeLoop(running) })
-				list = append(list, contestant{name: l.name + ", loop not running", run: loopSends(asleep)}, contestant{name: l.name, run: loopSends(running)})
+		for _, l := range loopLibraries() {
+			if producers == 1 {
+				asleep := l.loop(1, false)
+				closers = append(closers, func() { closeLoop(asleep) })
+				list = append(list, contestant{name: l.name + ", loop not running", run: loopSends(asleep, producers)})
 			}
+			running := l.loop(1, true)
+			closers = append(closers, func() { closeLoop(running) })
+			list = append(list, contestant{name: l.name, run: loopSends(running, producers)})
 		}
 		scores := compete(b.rounds(120), b.length(2*time.Millisecond), list)
 		for _, f := range closers {
