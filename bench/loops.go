@@ -70,6 +70,8 @@ func (l loopLibrary) loop(n int, running bool) *C.loop {
 	return c
 }
 
+func (l loopLibrary) handleSize() float64 { return float64(C.loop_handle_size(l.lib)) }
+
 func closeLoop(c *C.loop) { C.loop_close(c) }
 
 // loopSends is what producersOf is, with one handle of c as the target.

@@ -177,6 +177,17 @@ static loop *loop_open(int lib, int64_t n) {
   return l;
 }
 
+/* What a handle of lib takes: libev also keeps an array of pointers to them. */
+static size_t loop_handle_size(int lib) {
+#ifdef HAVE_UV
+  if (lib == LIB_UV) return sizeof(uv_async_t);
+#endif
+#ifdef HAVE_EV
+  if (lib == LIB_EV) return sizeof(ev_async) + sizeof(ev_async *);
+#endif
+  return 0;
+}
+
 static void loop_start(loop *l) {
   l->running = 1;
   pthread_create(&l->thread, NULL, loop_main, l);

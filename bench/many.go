@@ -163,54 +163,72 @@ func (b *bench) manyLoops(s *section, t *table, sizes []int, crowds []*crowd) {
 // cost measures what idle things weigh.
 func (b *bench) cost() {
 	s := b.section("What an idle one costs",
-		"Each made many times and left alone. Memory is the Go heap and stacks; the notifier's shared memory, counted by the kernel, is beside it.")
+		"Each made many times and left alone; C's loops once, with many handles. Memory is the Go heap and stacks, and for C's handles their sizeof, with libev's pointer to each; the notifier's shared memory, counted by the kernel, is beside it. What a descriptor and a thread cost in the kernel is not counted.")
 	t := s.table("what", "bytes", "shared memory", "descriptors", "goroutines", "threads")
 	n := b.pick([]int{100_000}, []int{20_000})[0]
-	type price struct{ memory, shared, descriptors, goroutines, threads float64 }
-	weigh := func(n int, make_ func(i int) any) price {
-		keep := make([]any, n)
-		before := census()
-		for i := range n {
-			keep[i] = make_(i)
-		}
-		after := census()
-		runtime.KeepAlive(keep)
-		each := func(a, b int64) float64 { return float64(a-b) / float64(n) }
-		return price{each(after.memory, before.memory), each(after.outside, before.outside), each(after.descriptors, before.descriptors),
-			each(after.goroutines, before.goroutines), each(after.threads, before.threads)}
-	}
 	p := must1(notifier.NewPoller())
 	must1(must1(p.New()).Handle()) // the first one starts the goroutine
-	withHandle := weigh(n, func(int) any { n := must1(p.New()); must1(n.Handle()); return n })
-	without := weigh(n, func(int) any { return must1(notifier.New()) })
-	channel := weigh(n, func(int) any { return make(chan struct{}, 1) })
-	var files []arrangement
-	few := 500
-	file := weigh(few, func(int) any { a := withFile(); files = append(files, a); return nil })
-	for _, a := range files {
-		a.close()
-	}
-	var threads []arrangement
-	thread := weigh(50, func(int) any { a := withThread(); threads = append(threads, a); return nil })
-	for _, a := range threads {
-		a.close()
-	}
-	must(p.Close())
-	for _, row := range []struct {
+	withHandle := weigh(n, func() any { n := must1(p.New()); must1(n.Handle()); return n })
+	type row struct {
 		name string
 		price
+	}
+	rows := []row{
+		{"notifier with a handle", withHandle},
+		{"notifier without", weigh(n, func() any { return must1(notifier.New()) })},
+		{"make(chan struct{}, 1)", weigh(n, func() any { return make(chan struct{}, 1) })},
+	}
+	must(p.Close())
+	for _, a := range []struct {
+		n    int
+		make func() arrangement
 	}{
-		{"notifier with a handle", withHandle}, {"notifier without", without}, {"make(chan struct{}, 1)", channel},
-		{nameFile, file}, {nameThread, thread},
+		{n, withCallbackHandle}, {500, withFile}, {500, withPipe}, {500, withEventFD}, {50, withThread}, {50, withGvisorEventFD},
 	} {
-		t.add(row.name, fmt.Sprintf("%.0f", row.memory), fmt.Sprintf("%.0f", row.shared), fmt.Sprintf("%.2f", row.descriptors),
-			fmt.Sprintf("%.2f", row.goroutines), fmt.Sprintf("%.2f", row.threads))
+		made := make([]arrangement, 0, a.n) // before it counts
+		each := weigh(a.n, func() any { made = append(made, a.make()); return nil })
+		rows = append(rows, row{made[0].name, each})
+		for _, m := range made {
+			m.close()
+		}
+	}
+	for _, l := range loopLibraries() {
+		before := census()
+		c := l.loop(n, true)
+		each := priceOf(before, census(), n)
+		each.memory += l.handleSize()
+		rows = append(rows, row{l.name + ", handles of one loop", each})
+		closeLoop(c)
+	}
+	for _, r := range rows {
+		t.add(r.name, fmt.Sprintf("%.0f", r.memory), fmt.Sprintf("%.0f", r.shared), fmt.Sprintf("%.2f", r.descriptors),
+			fmt.Sprintf("%.2f", r.goroutines), fmt.Sprintf("%.2f", r.threads))
 	}
 	total := withHandle.memory + withHandle.shared
 	b.target("memory", spread{total, total, total})
 	// The runtime starts a thread now and then.
 	other := math.Round(100*(withHandle.descriptors+withHandle.threads)) / 100
 	b.target("descriptors", spread{other, other, other})
+}
+
+// price is what one thing weighs.
+type price struct{ memory, shared, descriptors, goroutines, threads float64 }
+
+func priceOf(before, after counts, n int) price {
+	each := func(a, b int64) float64 { return float64(a-b) / float64(n) }
+	return price{each(after.memory, before.memory), each(after.outside, before.outside), each(after.descriptors, before.descriptors),
+		each(after.goroutines, before.goroutines), each(after.threads, before.threads)}
+}
+
+func weigh(n int, make_ func() any) price {
+	keep := make([]any, n)
+	before := census()
+	for i := range n {
+		keep[i] = make_()
+	}
+	after := census()
+	runtime.KeepAlive(keep)
+	return priceOf(before, after, n)
 }
 
 type counts struct{ memory, outside, descriptors, goroutines, threads int64 }
