@@ -42,6 +42,15 @@ func quantile(v []float64, q float64) float64 {
 	return v[min(int(q*float64(len(v))), len(v)-1)]
 }
 
+// perMille is the 99.9th percentile of sorted values. Of fewer than 1,000 it would be
+// the greatest, so there is none.
+func perMille(v []float64) float64 {
+	if len(v) < 1000 {
+		return math.NaN()
+	}
+	return quantile(v, 0.999)
+}
+
 // against returns the ratios of s to base, round by round.
 func (s score) against(base score) spread {
 	r := make([]float64, min(len(s.ns), len(base.ns)))

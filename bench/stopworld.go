@@ -70,7 +70,7 @@ func (b *bench) whileTheWorldStops(t *table, meanwhile string, list []timedCall)
 	}
 	for i, c := range list {
 		slices.Sort(all[i])
-		t.add(meanwhile, c.name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(quantile(all[i], 0.999)),
+		t.add(meanwhile, c.name, duration(quantile(all[i], 0.5)), duration(quantile(all[i], 0.99)), duration(perMille(all[i])),
 			duration(quantile(all[i], 1)), ratio(p99[0].against(p99[i])))
 	}
 	return p99
