@@ -4,7 +4,8 @@
 //
 //	go run -C bench .
 //
-// With -quick it takes under a minute and shows only that everything works.
+// With -quick it takes under a minute and shows only that everything works: then it
+// writes to a new temporary folder, unless -o says where.
 package main
 
 // This file holds the command and the order of the scenarios.
@@ -35,7 +36,7 @@ func main() {
 	quick := flag.Bool("quick", false, "few and short rounds: under a minute, numbers mean little")
 	only := flag.String("only", "", "run only the scenarios whose names contain one of these, separated by commas; writes no report")
 	factor := flag.Float64("rounds", 1, "multiply the number of rounds")
-	out := flag.String("o", ".", "the folder for REPORT.md and plots/")
+	out := flag.String("o", "", "the folder for REPORT.md and plots/ (default the current one; with -quick a new temporary one)")
 	flag.Parse()
 	patient = !*quick
 	b := &bench{quick: *quick, factor: *factor, targets: map[string]spread{}, floors: map[string]spread{}}
@@ -78,6 +79,9 @@ func main() {
 	if *only != "" {
 		fmt.Print(text)
 		return
+	}
+	if *out == "" && *quick { // not over a report whose numbers mean something
+		*out = must1(os.MkdirTemp("", "bench-quick-"))
 	}
 	must(os.MkdirAll(filepath.Join(*out, "plots"), 0o755))
 	for _, s := range b.report {
