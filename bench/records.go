@@ -253,7 +253,7 @@ func (b *bench) records() {
 
 func (b *bench) recordsWhileTheWorldStops() {
 	s := b.section("A record while the world stops",
-		"A C thread sends a record of 32 bytes every 50 µs, and a goroutine does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C. "+realTime())
+		"A C thread sends a record of 32 bytes every 50 µs, and a goroutine does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C. "+stopsNote+realTime())
 	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "Ring's p99 is")
 	heap := newGarbage(32 << 20)
 	for _, m := range []struct {

@@ -99,7 +99,7 @@ var promises = []struct {
 	{"cold", "cold wake-up (1,000 a second), p50, receiver on C", "a hand-made eventfd + os.File + goroutine + channel", 1.0, "x"},
 	{"cold-cpu", "the same, CPU of the process", "no lingering", 1.2, "x"},
 	{"cold-eventfd", "cold wake-up, receiver in the Wait of an EventFD", "a cgo callback", 1.2, "x"},
-	{"stopworld", "foreign notify while the world stops, p99 of the producer's call", "a cgo callback", 1. / 20, "x"},
+	{"stopworld", "foreign notify while the world stops (runtime.ReadMemStats), p99 of the producer's call", "a cgo callback", 1. / 20, "x"},
 	{"go-redundant", "Go Notify, token already there", "a bare select with default", 2.3, "x"},
 	{"go-allocs", "the same, allocations", "", 0, ""},
 	{"go-flat", "the same, as many goroutines as cores", "one goroutine", 1.1, "x"},
@@ -109,7 +109,7 @@ var promises = []struct {
 	{"descriptors", "its threads and descriptors", "", 0, ""},
 	{"ring-single", "ring of a single producer: time for a 32-byte record from one C thread", "a cgo callback a record", 1. / 8, "x"},
 	{"ring", "ring for any number of producers: the same", "the same", 1. / 8, "x"},
-	{"ring-stopworld", "the same while the world stops, p99 of the producer's call", "the same", 1. / 20, "x"},
+	{"ring-stopworld", "the same while the world stops (runtime.ReadMemStats), p99 of the producer's call", "the same", 1. / 20, "x"},
 }
 
 func (b *bench) targetTable() string {

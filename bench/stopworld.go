@@ -10,9 +10,11 @@ import (
 	"time"
 )
 
+const stopsNote = "runtime.ReadMemStats has the world stopped most of the time. runtime.GC and debug.FreeOSMemory stop it for a small part of theirs, so that fewer than one callback in 100 meets a stop: it is p99.9 that tells there, and p99 says little. "
+
 func (b *bench) stopWorld() {
 	s := b.section("The producer's call while the world stops",
-		"A C thread calls every 50 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C. "+realTime())
+		"A C thread calls every 50 µs, a goroutine receives, and another one does nothing but what the first column says, with 32 MB of live pointers. Time of a single call, in C. "+stopsNote+realTime())
 	t := s.table("meanwhile", "way", "p50", "p99", "p99.9", "max", "notifier's p99 is")
 	heap := newGarbage(32 << 20)
 	for _, m := range []struct {
