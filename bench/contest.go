@@ -7,13 +7,18 @@ package main
 import (
 	"fmt"
 	"math"
+	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
 // contestant is one way of doing a scenario's job.
 type contestant struct {
 	name string
+
+	// config tells those of the same name in one contest apart for -samples.
+	config string
 
 	// run does it n times and returns what that took.
 	run func(n int) time.Duration
@@ -62,8 +67,9 @@ func (s score) against(base score) spread {
 
 func (s score) spread() spread { return spreadOf(s.ns) }
 
-// compete runs all contestants for rounds rounds of about length each.
-func compete(rounds int, length time.Duration, list []contestant) []score {
+// compete runs all contestants for rounds rounds of about length each. -samples gets
+// each round under the scenario's name.
+func (b *bench) compete(scenario string, rounds int, length time.Duration, list []contestant) []score {
 	n := make([]int, len(list))
 	scores := make([]score, len(list))
 	for i, c := range list {
@@ -83,12 +89,19 @@ func compete(rounds int, length time.Duration, list []contestant) []score {
 			row[i] = float64(list[i].run(n[i])) / float64(n[i])
 		}
 	}, func() {
-		for i := range list {
+		for i, c := range list {
 			scores[i].ns = append(scores[i].ns, row[i])
+			if b.samples != nil {
+				name := path.Join(scenario, c.config, "way="+benchmarkName.Replace(c.name))
+				must1(fmt.Fprintf(b.samples, "Benchmark%s %d %.5g ns/op\n", name, n[i], row[i]))
+			}
 		}
 	})
 	return scores
 }
+
+// A benchmark's name has no spaces, and its parts end at slashes.
+var benchmarkName = strings.NewReplacer(" ", "_", "/", "_")
 
 // find returns the score of name.
 func find(scores []score, name string) score {

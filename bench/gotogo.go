@@ -4,6 +4,7 @@ package main
 // rival: with a token there already, and waking a receiver.
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -98,10 +99,10 @@ func (b *bench) goRedundant() {
 	var list []contestant
 	for _, g := range goroutines {
 		for _, w := range ways {
-			list = append(list, contestant{name: w.name, run: together(g, w.loop, w.after)})
+			list = append(list, contestant{name: w.name, config: fmt.Sprint("goroutines=", g), run: together(g, w.loop, w.after)})
 		}
 	}
-	scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
+	scores := b.compete("GoRedundant", b.rounds(60), b.length(3*time.Millisecond), list)
 	for i, g := range goroutines {
 		mine := scores[i*len(ways):][:len(ways)]
 		for k, sc := range mine {
@@ -226,7 +227,7 @@ func (b *bench) goWake() {
 			games = append(games, mine...)
 			list = append(list, contestant{name: w.name, run: sideBySide(mine)})
 		}
-		scores := compete(b.rounds(60), b.length(4*time.Millisecond), list)
+		scores := b.compete(fmt.Sprint("GoWake/pairs=", pairs), b.rounds(60), b.length(4*time.Millisecond), list)
 		for _, g := range games {
 			g.stop()
 		}

@@ -15,7 +15,7 @@ func (b *bench) life() {
 		"Time for one, many in a row. What foreign code can wake without a callback needs a handle; the rivals by hand need a descriptor, and a goroutine or thread, of their own.")
 	p := must1(notifier.NewPoller())
 	must1(must1(p.New()).Handle())
-	scores := compete(b.rounds(40), b.length(3*time.Millisecond), []contestant{
+	scores := b.compete("Life", b.rounds(40), b.length(3*time.Millisecond), []contestant{
 		{name: "notifier: New and Close", run: each(func() { must(must1(p.New()).Close()) })},
 		{name: "notifier: New, Handle and Close", run: each(func() {
 			n := must1(p.New())

@@ -5,7 +5,12 @@
 //	go run -C bench .
 //
 // With -quick it takes under a minute and shows only that everything works: then it
-// writes to a new temporary folder, unless -o says where.
+// writes to a new temporary folder, unless -o says where. Two builds are compared by
+// benchstat (golang.org/x/perf/cmd/benchstat):
+//
+//	go run -C bench . -only go-wake -samples /tmp/before
+//	go run -C bench . -only go-wake -samples /tmp/after # of the other build
+//	benchstat /tmp/before /tmp/after
 package main
 
 // This file holds the command and the order of the scenarios.
@@ -15,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -30,6 +36,7 @@ type bench struct {
 	targets map[string]spread
 	floors  map[string]spread
 	report  []*section
+	samples *os.File // nil: none are asked for
 }
 
 func main() {
@@ -37,9 +44,14 @@ func main() {
 	only := flag.String("only", "", "run only the scenarios whose names contain one of these, separated by commas; writes no report")
 	factor := flag.Float64("rounds", 1, "multiply the number of rounds")
 	out := flag.String("o", "", "the folder for REPORT.md and plots/ (default the current one; with -quick a new temporary one)")
+	samples := flag.String("samples", "", "write each round's time in contests (all but cold, cost, stopworld and busy) to this file, for benchstat to compare with another build's")
 	flag.Parse()
 	patient = !*quick
 	b := &bench{quick: *quick, factor: *factor, targets: map[string]spread{}, floors: map[string]spread{}}
+	if *samples != "" {
+		b.samples = must1(os.Create(*samples))
+		must1(fmt.Fprintf(b.samples, "goos: %s\ngoarch: %s\npkg: github.com/wakechan/wakechan/bench\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, cpuModel()))
+	}
 	scenarios := []struct {
 		name string
 		run  func()
@@ -66,6 +78,9 @@ func main() {
 		t := time.Now()
 		s.run()
 		fmt.Fprintf(os.Stderr, "%-14s %5.1f s\n", s.name, time.Since(t).Seconds())
+	}
+	if b.samples != nil {
+		must(b.samples.Close())
 	}
 	if ran == 0 {
 		names := make([]string, len(scenarios))

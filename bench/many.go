@@ -111,7 +111,7 @@ func (b *bench) many() {
 			if others {
 				which = "others"
 			}
-			scores := compete(b.rounds(60), b.length(3*time.Millisecond), list)
+			scores := b.compete(fmt.Sprintf("Many/k=%d/which=%s", k, benchmarkName.Replace(which)), b.rounds(60), b.length(3*time.Millisecond), list)
 			for i, sc := range scores {
 				m := sc.spread()
 				kind := which
@@ -148,10 +148,11 @@ func (b *bench) manyLoops(s *section, t *table, sizes []int, crowds []*crowd) {
 			}
 			c := l.loop(n, true)
 			defer closeLoop(c)
-			list = append(list, contestant{name: l.name, run: loopBursts(c, k)}, contestant{run: crowds[i].bursts(k, false)})
+			config := fmt.Sprint("N=", n)
+			list = append(list, contestant{l.name, config, loopBursts(c, k)}, contestant{nameNotifier, config, crowds[i].bursts(k, false)})
 			of = append(of, n, n)
 		}
-		scores := compete(b.rounds(30), b.length(3*time.Millisecond), list)
+		scores := b.compete(fmt.Sprintf("ManyLoops/k=%d/against=%s", k, l.name[:5]), b.rounds(30), b.length(3*time.Millisecond), list)
 		for i := 0; i < len(scores); i += 2 {
 			m := scores[i].spread()
 			t.add(k, of[i], l.name, duration(m.median), quartiles(m), ratio(scores[i].against(scores[0])), ratio(scores[i+1].against(scores[i])))

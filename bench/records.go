@@ -221,7 +221,7 @@ func (b *bench) records() {
 			sent := 0
 			for _, c := range list {
 				run := c.run(producers)
-				contestants = append(contestants, contestant{c.name, func(n int) time.Duration {
+				contestants = append(contestants, contestant{name: c.name, run: func(n int) time.Duration {
 					m := max(n, fewestRecords)
 					if c.lost != nil {
 						sent += m * producers
@@ -229,7 +229,7 @@ func (b *bench) records() {
 					return time.Duration(float64(run(m)) * float64(n) / float64(m))
 				}})
 			}
-			scores := compete(b.rounds(60), b.length(6*time.Millisecond), contestants)
+			scores := b.compete(fmt.Sprintf("Records/bytes=%d/producers=%d", length, producers), b.rounds(60), b.length(6*time.Millisecond), contestants)
 			for i, sc := range scores {
 				m, full := sc.spread(), "-"
 				if list[i].lost != nil {

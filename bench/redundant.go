@@ -41,7 +41,7 @@ func (b *bench) redundant() {
 			closers = append(closers, func() { closeLoop(running) })
 			list = append(list, contestant{name: l.name, run: loopSends(running, producers)})
 		}
-		scores := compete(b.rounds(120), b.length(2*time.Millisecond), list)
+		scores := b.compete(fmt.Sprint("Redundant/producers=", producers), b.rounds(120), b.length(2*time.Millisecond), list)
 		for _, f := range closers {
 			f()
 		}

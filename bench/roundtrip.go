@@ -37,7 +37,7 @@ func (b *bench) roundTrip() {
 		defer closeLoop(c)
 		contestants = append(contestants, contestant{name: l.name + ", two C threads", run: loopRoundTrips(c)})
 	}
-	scores := compete(b.rounds(60), b.length(5*time.Millisecond), contestants)
+	scores := b.compete("RoundTrip", b.rounds(60), b.length(5*time.Millisecond), contestants)
 	for _, a := range list {
 		a.close()
 	}
