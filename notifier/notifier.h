@@ -176,7 +176,11 @@ static inline void notifier_fence_(void) {
   /* a locked instruction on the own stack: as strong as mfence for ordinary memory (Intel SDM vol. 3, 9.2), and faster.
      On a word of its own: at the stack pointer may be the return address, and the return would wait for it. */
   uint32_t scratch;
+#ifdef __clang__ /* which leaves out the size that GCC prints in Intel's dialect */
+  __asm__ __volatile__("lock; or{l $0,%0| dword ptr %0,0}" : "=m"(scratch) : : "memory", "cc");
+#else
   __asm__ __volatile__("lock; or{l $0,%0| %0,0}" : "=m"(scratch) : : "memory", "cc");
+#endif
 #elif !defined(NOTIFIER_TSAN_)
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif

@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "57dfa67b690135dc36b2705d457447d90978671f9ffafab2d149594c332751ca"
+const HeaderSum = "f72f8b8f7ee56661d82d89f12ad4b3c9fc91c60d987c40376f7fb461cfb241bb"
 
 // Results counts what notifier_notify returned.
 type Results struct {
