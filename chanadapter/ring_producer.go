@@ -53,7 +53,8 @@ func (r *Ring) Reserve(n int) ([]byte, error) {
 
 // Commit hands to the reader what Reserve returned: rec must be that slice, or
 // begin where it does. It is invalid afterwards. The error is that of Err if r
-// has ended since, or one that matches os.ErrInvalid if rec is not reserved.
+// has ended since, one that matches os.ErrInvalid if rec is not reserved, or, from
+// outside of the ring's bubble, Push's.
 func (r *Ring) Commit(rec []byte) error { return r.finishSlice(rec, stateReady) }
 
 // Discard gives up what Reserve returned. The errors are those of Commit.
