@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -251,7 +252,7 @@ func TestRingInCNoticesMutants(t *testing.T) {
 	require.NoError(t, err)
 	texts := map[string]string{"ring.h": RingHeader, "block.h": string(block)}
 	crowd := []string{"stress.c", "3", "20000", "4096", "0", "0", "300"}
-	turns := []string{"turns.c", "200000", "2", "300"}
+	turns := []string{"turns.c", "50000", "2", "300"}
 	handler := []string{"stress.c", "1", "200000", "4096", "2", "1", "300"}
 	ending := []string{"shut.c", "2000", "2", "5000"}
 	bell := []string{"bell.c", "1", "0", "0"}
@@ -295,8 +296,9 @@ func TestRingInCNoticesMutants(t *testing.T) {
 				flags = append(flags, m.sanitize)
 			}
 			program := compileC(t, "gcc", flags, filepath.Join(dir, m.run[0]))
-			for range 20 {
-				ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience())
+			for range 40 {
+				// Without the edit it is done in one to five.
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				cmd := exec.CommandContext(ctx, program, m.run[1:]...)
 				err := cmd.Run()
 				cancel()
