@@ -243,7 +243,9 @@ func TestRingInCSanitized(t *testing.T) {
 	}
 }
 
-// Each of these breaks a promise, and the program or the sanitizer says so.
+// Each of these breaks a promise, and the program or the sanitizer says so. Some breakages
+// of a single producer's ring show in too few of a million tries for that: the model
+// catches those (verify/model/cases.txt, single-).
 func TestRingInCNoticesMutants(t *testing.T) {
 	if reducedC() {
 		t.Skip("compiles some programs")
@@ -252,7 +254,6 @@ func TestRingInCNoticesMutants(t *testing.T) {
 	require.NoError(t, err)
 	texts := map[string]string{"ring.h": RingHeader, "block.h": string(block)}
 	crowd := []string{"stress.c", "3", "20000", "4096", "0", "0", "300"}
-	turns := []string{"turns.c", "50000", "2", "300"}
 	handler := []string{"stress.c", "1", "200000", "4096", "2", "1", "300"}
 	ending := []string{"shut.c", "2000", "2", "5000"}
 	bell := []string{"bell.c", "1", "0", "0"}
@@ -271,12 +272,9 @@ func TestRingInCNoticesMutants(t *testing.T) {
 		{"padding changes errno", "ring.h", "    errno = saved;", "", "", bell},
 
 		{"a handler gets the same room", "ring.h", "    uintptr_t was = from;", "    volatile int pause = 300; uintptr_t was = from; while (pause) pause--; *p = to; return 1;", "", handler},
-		{"no barrier before sleep", "block.h", "    reader_membarrier(r);\n    if (reserved", "    if (reserved", "", turns},
 		{"no barrier at the end", "block.h", "    reader_membarrier(r);\n    if (LOAD", "    if (LOAD", "", ending},
 		{"the end can be undone", "block.h", "    (void)__atomic_fetch_or(position,", "    break;\n    (void)__atomic_fetch_or(position,", "", ending},
 		{"it does not say that it has entered", "ring.h", "notifier_ring_plain_store_(entered, 1);", "(void)0;", "", ending},
-		{"it says too early that it has left", "ring.h", "  header = data + offset;", "  if (local) notifier_ring_publish_(entered, before);\n  header = data + offset;", "", ending},
-		{"a handler says that all have left", "ring.h", "before = notifier_ring_plain_load_(entered);", "before = 0;", "", ending},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			require.Equal(t, 1, strings.Count(texts[m.file], m.old), "the header has changed, change the edit too: %q", m.old)

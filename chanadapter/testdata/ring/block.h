@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -34,6 +35,20 @@ typedef struct {
 
 static uint32_t *word_at(char *block, size_t offset) { return (uint32_t *)(void *)(block + offset); }
 static uintptr_t *native_at(char *block, size_t offset) { return (uintptr_t *)(void *)(block + offset); }
+
+/* Has this thread stay on the nth of the cores that there were at first, if those are two or more: a kernel that has threads
+   wake each other may keep them on one, where each sees all that the other did. */
+static inline void stay_on(int nth) {
+  static cpu_set_t cores;
+  cpu_set_t one;
+  int cpu;
+  if (!CPU_COUNT(&cores) && sched_getaffinity(0, sizeof cores, &cores)) return;
+  if (CPU_COUNT(&cores) < 2) return;
+  for (cpu = 0; nth >= CPU_ISSET(cpu, &cores); cpu++) nth -= CPU_ISSET(cpu, &cores);
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  (void)sched_setaffinity(0, sizeof one, &one);
+}
 
 /* What ring_single_linux.go has. */
 static void reader_membarrier(reader *r) {

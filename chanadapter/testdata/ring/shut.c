@@ -35,6 +35,7 @@ static void on_signal(int unused) {
 }
 
 static void *push_main(void *unused) {
+  stay_on(1);
   while (push(0) != NOTIFIER_CLOSED) {
   }
   MUST(notifier_ring_push(ring, "", 1) == NOTIFIER_CLOSED);
@@ -60,6 +61,7 @@ int main(int argc, char **argv) {
   memset(&action, 0, sizeof action);
   action.sa_handler = on_signal;
   MUST(!sigaction(SIGUSR1, &action, NULL));
+  stay_on(0);
   for (round = 0; round < rounds; round++) {
     reader r;
     pthread_t thread;

@@ -10,18 +10,6 @@
 static notifier_ring ring;
 static uint64_t count, seen;
 
-/* Each on a core of its own, if there are two: a kernel that has threads wake each other may keep them on one, where each sees
-   all that the other did. */
-static void stay_on(int nth) {
-  cpu_set_t allowed, one;
-  int cpu;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 2) return;
-  for (cpu = 0; nth >= CPU_ISSET(cpu, &allowed); cpu++) nth -= CPU_ISSET(cpu, &allowed);
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  (void)sched_setaffinity(0, sizeof one, &one);
-}
-
 /* Lines that both write. The producer's stores wait for them to come from the other core, and what it stores next waits behind
    them, while its loads go ahead: as far apart as they may be. */
 static struct {
@@ -56,8 +44,8 @@ int main(int argc, char **argv) {
   MUST(argc == 4);
   count = (uint64_t)atoll(argv[1]);
   ring = reader_open(&r, 4096, (uint32_t)atoi(argv[2]), 4096);
-  MUST(!pthread_create(&thread, NULL, push_main, NULL)); /* which has the cores of its parent */
   stay_on(0);
+  MUST(!pthread_create(&thread, NULL, push_main, NULL));
   for (;;) {
     void *rec = reader_take(&r, &length);
     int settled;
