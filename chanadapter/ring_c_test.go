@@ -216,7 +216,7 @@ func alone(t *testing.T, program string, count int) {
 }
 
 func TestRingInC(t *testing.T) {
-	stress(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "stress.c"), testenv.Times(50_000))
+	stress(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "stress.c"), testenv.Times(20_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "shut.c"), testenv.Times(5_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "turns.c"), testenv.Times(5_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "bell.c"), 1)
@@ -230,13 +230,13 @@ func TestRingInCSanitized(t *testing.T) {
 	for _, compiler := range []string{"gcc", "clang"} {
 		t.Run(compiler+"/thread", func(t *testing.T) {
 			flags := slices.Concat(plainC, []string{"-O1", "-fsanitize=thread"})
-			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(20_000))
+			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(10_000))
 			alone(t, compileC(t, compiler, flags, "shut.c"), testenv.Times(2_000))
 			alone(t, compileC(t, compiler, flags, "turns.c"), testenv.Times(3_000))
 		})
 		t.Run(compiler+"/address_undefined", func(t *testing.T) {
 			flags := slices.Concat(plainC, []string{"-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"})
-			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(50_000))
+			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(20_000))
 			alone(t, compileC(t, compiler, flags, "shut.c"), testenv.Times(2_000))
 			alone(t, compileC(t, compiler, flags, "turns.c"), testenv.Times(3_000))
 		})
