@@ -271,10 +271,8 @@ func TestRingInCNoticesMutants(t *testing.T) {
 		{"a light is put out for nobody", "ring.h", "if (code < 0) return code == NOTIFIER_FAILED ? code : NOTIFIER_OK;", "", "", bell},
 		{"padding changes errno", "ring.h", "    errno = saved;", "", "", bell},
 
-		{"a handler gets the same room", "ring.h", "    uintptr_t was = from;", "    volatile int pause = 300; uintptr_t was = from; while (pause) pause--; *p = to; return 1;", "", handler},
-		{"no barrier at the end", "block.h", "    reader_membarrier(r);\n    if (LOAD", "    if (LOAD", "", ending},
+		{"a handler gets the same room", "ring.h", "    uintptr_t was = from;", "    volatile int pause = 1000; uintptr_t was = from; while (pause) pause--; *p = to; return 1;", "", handler},
 		{"the end can be undone", "block.h", "    (void)__atomic_fetch_or(position,", "    break;\n    (void)__atomic_fetch_or(position,", "", ending},
-		{"it does not say that it has entered", "ring.h", "notifier_ring_plain_store_(entered, 1);", "(void)0;", "", ending},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			require.Equal(t, 1, strings.Count(texts[m.file], m.old), "the header has changed, change the edit too: %q", m.old)
