@@ -151,7 +151,6 @@ func TestRingChanEndsWithTheRing(t *testing.T) {
 	})
 }
 
-// Who leaves at a record of another size finds the rest there, and a token for it.
 // Producers that keep up do not keep Chan from seeing that ctx is done.
 func TestRingChanIsCancelledWhileRecordsCome(t *testing.T) {
 	eachRing(t, func(t *testing.T, ring ringMaker) {
@@ -184,6 +183,7 @@ func (c *cancelledLater) Err() error {
 	return c.Context.Err()
 }
 
+// Who leaves at a record of another size finds the rest there, and a token for it.
 func TestRingValuesLeftAtAMisfit(t *testing.T) {
 	eachMemory(t, func(t *testing.T, ring ringMaker) {
 		r := ring(t, 4096)

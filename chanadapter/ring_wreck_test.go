@@ -231,6 +231,7 @@ func TestRingLateSayingSoToAnotherRing(t *testing.T) {
 func nextOn(t *testing.T, r *Ring, ring ringMaker) *Ring {
 	for {
 		next := ring(t, 4096)
+		require.Zero(t, next.Lost())
 		if next.b.c == r.b.c {
 			return next
 		}
@@ -355,16 +356,9 @@ func TestRingLateLoss(t *testing.T) {
 		require.EqualValues(t, 1, r.Lost())
 		atomic.AddUintptr(&r.b.c.lost, 1)
 		require.EqualValues(t, 2, r.Lost())
-		for {
-			next := ring(t, 4096)
-			require.Zero(t, next.Lost())
-			if next.b.c == r.b.c {
-				atomic.AddUintptr(&r.b.c.lost, 1)
-				require.EqualValues(t, 1, next.Lost())
-				break
-			}
-			require.NoError(t, next.Close())
-		}
+		next := nextOn(t, r, ring)
+		atomic.AddUintptr(&r.b.c.lost, 1)
+		require.EqualValues(t, 1, next.Lost())
 		require.EqualValues(t, 2, r.Lost())
 	})
 }
