@@ -431,15 +431,17 @@ func (b *ringBlock) reap() {
 			b.lost++ // it had not seen that the ring was shut
 		}
 	}
-	if b.pending = left; len(left) != 0 || b.single && !b.quiet && !b.unsure {
-		return
-	}
-	if b.unsure {
+	b.pending = left
+	switch {
+	case len(left) != 0:
+	case b.unsure:
 		b.bury(blockStuck)
-		return
+	case b.single && !b.quiet:
+		// It may be about to reserve. Come back later.
+	default:
+		b.memory.free(b.data, b.size, b.mirrored)
+		b.bury(blockGone)
 	}
-	b.memory.free(b.data, b.size, b.mirrored)
-	b.bury(blockGone)
 }
 
 // bury ends b's time in limbo. Its lock is held.

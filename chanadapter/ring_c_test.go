@@ -293,7 +293,7 @@ func TestRingInCNoticesMutants(t *testing.T) {
 			}
 			program := compileC(t, "gcc", flags, filepath.Join(dir, m.run[0]))
 			for range 40 {
-				// Without the edit it is done in one to five.
+				// Without the edit it takes one second to five.
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				cmd := exec.CommandContext(ctx, program, m.run[1:]...)
 				err := cmd.Run()
