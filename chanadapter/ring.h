@@ -24,8 +24,8 @@
  *   - Only the record that finds the reader asleep wakes it: see notifier.h for what that costs, otherwise it is one load.
  *   - A ring's number is harmless for ever. After Close every call gives NOTIFIER_CLOSED; memory that was reserved before
  *     stays valid until it is committed or discarded.
- *   - In a forked child every call gives NOTIFIER_CLOSED where the system can wipe memory on fork (Linux); elsewhere it
- *     works on the child's own copy, which nobody reads. Do not carry a reservation into a child.
+ *   - In a forked child every call gives NOTIFIER_CLOSED. Do not carry a reservation into a child: its memory may not be
+ *     there.
  *   - A thread that dies, is cancelled or jumps away between reserve and commit loses its record and stops the reader there,
  *     who is told (Ring.Stalled); at any other instruction it harms nobody. Keep what you do in between short.
  *   - A ring made WithSingleProducer has one thread at a time in push and reserve (and the signal handlers that interrupt it
@@ -41,13 +41,14 @@
  *
  * THE CONTROL BLOCK (offsets in bytes; host's byte order; "word": 32 bits; "native": as wide as a pointer)
  *        0  magic        word: NOTIFIER_RING_MAGIC
- *        4  abi          word: NOTIFIER_RING_ABI; 0 in a forked child
+ *        4  abi          word: NOTIFIER_RING_ABI; 0 in a forked child that sees zeros
  *        8  generation   word: the present ring's
  *       12  flags        word: NOTIFIER_RING_MIRRORED, NOTIFIER_RING_SINGLE
  *       16  size         word: bytes of data, a power of two
  *       20  max          word: longest record
  *       24  notifier     two words: low and high half of the notifier_handle to notify
  *       32  data         native: address of the data, a multiple of 8
+ *       40  pid          word: the process that may push, where a forked child has a copy of this; 0: it sees zeros
  *      128  position     native: where the next record will be reserved, in bytes since the beginning, a multiple of 8;
  *                        wraps round; bit 0: the ring is closed
  *      136  entered      word: SINGLE: 1 while the producer is in reserve
@@ -100,6 +101,7 @@ typedef uint64_t notifier_ring; /* pass it through a void *: on 64-bit systems i
 #define NOTIFIER_RING_OFFSET_MAX 20
 #define NOTIFIER_RING_OFFSET_NOTIFIER 24
 #define NOTIFIER_RING_OFFSET_DATA 32
+#define NOTIFIER_RING_OFFSET_PID 40
 #define NOTIFIER_RING_OFFSET_POSITION 128
 #define NOTIFIER_RING_OFFSET_ENTERED 136
 #define NOTIFIER_RING_OFFSET_CONSUMER 256
@@ -217,6 +219,19 @@ NOTIFIER_INLINE_ uint32_t notifier_ring_generation_(notifier_ring r) {
   return (uint32_t)r & (((uint32_t)1 << NOTIFIER_RING_GENERATION_BITS) - 1);
 }
 
+/* NOTIFIER_OK, or why this is no ring of this process. */
+NOTIFIER_RING_INLINE_ int notifier_ring_mine_(char *control) {
+  uint32_t abi = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ABI));
+  if (abi != NOTIFIER_RING_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
+#ifndef _WIN32
+  {
+    uint32_t pid = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_PID));
+    if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
+  }
+#endif
+  return NOTIFIER_OK;
+}
+
 /* ---- the steps ---- */
 
 /* Wakes a reader who sleeps, as w says, if it can use the record with this tag. */
@@ -270,7 +285,7 @@ NOTIFIER_RING_INLINE_ int notifier_ring_finish_(notifier_ring r, char *header, u
  * NOTIFIER_INVALID. */
 NOTIFIER_RING_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, void **rec) {
   char *control = notifier_ring_control_(r), *data, *header;
-  uint32_t generation = notifier_ring_generation_(r), abi;
+  uint32_t generation = notifier_ring_generation_(r);
   volatile uintptr_t *position = NOTIFIER_RING_NATIVE_(control, NOTIFIER_RING_OFFSET_POSITION);
   uintptr_t p, size, used, offset, span, pad;
   int code;
@@ -281,8 +296,8 @@ NOTIFIER_RING_INLINE_ int notifier_ring_reserve(notifier_ring r, size_t len, voi
   int local = 0;
 
   if (!control || !generation) return NOTIFIER_INVALID;
-  abi = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ABI));
-  if (abi != NOTIFIER_RING_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
+  code = notifier_ring_mine_(control);
+  if (code != NOTIFIER_OK) return code;
 
 #ifdef NOTIFIER_RING_LOCAL_
   if (notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_FLAGS)) & NOTIFIER_RING_SINGLE) {
@@ -372,9 +387,10 @@ out:
 NOTIFIER_INLINE_ int notifier_ring_end_(notifier_ring r, void *rec, uint32_t state) {
   char *control = notifier_ring_control_(r), *header = (char *)rec - NOTIFIER_RING_HEADER_SIZE;
   uint32_t now;
+  int code;
   if (!control || !rec) return NOTIFIER_INVALID;
-  /* In a forked child the data is the parent's, or not there. */
-  if (notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ABI)) != NOTIFIER_RING_ABI) return NOTIFIER_CLOSED;
+  code = notifier_ring_mine_(control); /* in a forked child the data may not be there */
+  if (code != NOTIFIER_OK) return code;
   now = notifier_ring_plain_load_(NOTIFIER_RING_WORD_(header, 0));
   if ((now & NOTIFIER_RING_STATE_MASK) != NOTIFIER_RING_BUSY) return NOTIFIER_INVALID;
   return notifier_ring_finish_(r, header, state | (now & NOTIFIER_RING_LENGTH_MASK));

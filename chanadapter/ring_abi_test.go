@@ -39,6 +39,7 @@ var ringHalf = map[string]int64{
 	"NOTIFIER_RING_OFFSET_MAX":        int64(unsafe.Offsetof(ringControl{}.max)),
 	"NOTIFIER_RING_OFFSET_NOTIFIER":   int64(unsafe.Offsetof(ringControl{}.notifierLow)),
 	"NOTIFIER_RING_OFFSET_DATA":       int64(unsafe.Offsetof(ringControl{}.data)),
+	"NOTIFIER_RING_OFFSET_PID":        int64(unsafe.Offsetof(ringControl{}.pid)),
 	"NOTIFIER_RING_OFFSET_POSITION":   int64(unsafe.Offsetof(ringControl{}.position)),
 	"NOTIFIER_RING_OFFSET_ENTERED":    int64(unsafe.Offsetof(ringControl{}.entered)),
 	"NOTIFIER_RING_OFFSET_CONSUMER":   int64(unsafe.Offsetof(ringControl{}.consumer)),

@@ -59,7 +59,7 @@ const (
 type ringControl struct {
 	// These change only while the position is closed, but for the notifier.
 	magic        uint32
-	abi          uint32 // 0 in a forked child
+	abi          uint32 // 0 in a forked child that sees zeros
 	generation   uint32
 	flags        uint32
 	size         uint32
@@ -67,7 +67,9 @@ type ringControl struct {
 	notifierLow  uint32
 	notifierHigh uint32
 	data         uintptr
-	_            [128 - 32 - nativeSize]byte
+	_            [nativePad]byte
+	pid          uint32 // the process that may push, where a forked child has a copy; 0: it sees zeros
+	_            [128 - 44]byte
 
 	// The words of the protocol: see ring.go.
 	position uintptr
@@ -86,15 +88,14 @@ const ringControlSize = unsafe.Sizeof(ringControl{})
 
 // ringMemory is the contract that every system's memory meets.
 type ringMemory interface {
-	// control returns a zeroed control block at a multiple of 4096, which is
-	// never given back. A forked child sees zeros in it where the system can do
-	// that; elsewhere it has a copy.
+	// control returns a control block at a multiple of 4096, which is never given
+	// back. A forked child sees zeros in it; or has a copy, with its parent's pid.
+	// All else is zero.
 	control() (*ringControl, error)
 
 	// data returns size bytes of zeroed memory, present, at a multiple of 8;
 	// mirrored means that the same memory follows once more behind it. A forked
-	// child does not share it, unless the control block is wiped there. size is
-	// a multiple of the page size.
+	// child does not share it. size is a multiple of the page size.
 	data(size uintptr) (p unsafe.Pointer, mirrored bool, err error)
 
 	// free gives back what data returned.
@@ -125,6 +126,7 @@ type ringBlock struct {
 	mirrored   bool
 	single     bool // one producer, which takes no locked instruction
 	generation uint32
+	pid        uint32  // what the control block has
 	start      uintptr // first position
 
 	epoch    uint32        // the number last stored in wanted; the reader's
@@ -185,7 +187,7 @@ func (b *ringBlock) flags() (flags uint32) {
 // was written.
 func (b *ringBlock) intact() bool {
 	c := b.c
-	return atomic.LoadUint32(&c.magic) == ringMagic && atomic.LoadUint32(&c.abi) == ringABI &&
+	return atomic.LoadUint32(&c.magic) == ringMagic && atomic.LoadUint32(&c.abi) == ringABI && atomic.LoadUint32(&c.pid) == b.pid &&
 		(atomic.LoadUint32(&c.generation) == b.generation || atomic.LoadUintptr(&c.position)&closedBit != 0) &&
 		atomic.LoadUint32(&c.flags) == b.flags() &&
 		atomic.LoadUint32(&c.size) == uint32(b.size) && atomic.LoadUint32(&c.max) == uint32(b.max) &&
@@ -214,6 +216,7 @@ func (b *ringBlock) announced() bool {
 type idleControl struct {
 	c          *ringControl
 	generation uint32 // of the next ring. Kept here: anybody can scribble on c
+	pid        uint32
 	epoch      uint32 // of the last one, for wanted
 	position   uintptr
 	last       *ringBlock // of the last ring, which counts until then; nil if it is new
@@ -266,7 +269,7 @@ func openBlock(size int, memory ringMemory, single bool) (*ringBlock, error) {
 		return nil, fmt.Errorf("chanadapter: no memory for a ring: %w", err)
 	}
 	c := idle.c
-	b.c, b.generation, b.epoch, b.start = c, idle.generation, idle.epoch, idle.position
+	b.c, b.generation, b.pid, b.epoch, b.start = c, idle.generation, idle.pid, idle.epoch, idle.position
 	if idle.last != nil {
 		b.lostBase = idle.last.countNoMore()
 	}
@@ -305,7 +308,7 @@ func takeControl(memory ringMemory, single bool) (idleControl, error) {
 	if base := uint64(uintptr(unsafe.Pointer(c))); base == 0 || base&(1<<ringBaseShift-1) != 0 || base>>ringAddressBits != 0 {
 		return idleControl{}, fmt.Errorf("the system gave memory at %#x, which does not fit a handle (%d-bit addresses)", base, ringAddressBits)
 	}
-	return idleControl{c, 1, 0, firstPosition, nil}, nil
+	return idleControl{c: c, generation: 1, pid: atomic.LoadUint32(&c.pid), position: firstPosition}, nil
 }
 
 // register makes r known by its handle.
@@ -467,7 +470,7 @@ func (b *ringBlock) bury(as uint32) {
 	}
 	if next := b.generation + 1; as == blockGone && next <= ringGenerationMask { // else it is retired
 		position := (b.end + firstPosition) &^ (firstPosition - 1)
-		ringPool.idle = append(ringPool.idle, idleControl{b.c, next, b.epoch, position, b})
+		ringPool.idle = append(ringPool.idle, idleControl{b.c, next, b.pid, b.epoch, position, b})
 	}
 }
 

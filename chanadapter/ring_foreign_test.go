@@ -1,12 +1,11 @@
 package chanadapter
 
-// This file holds what a Ring does for threads that Go does not know, for signal
-// handlers and for forked children, which push through ring.h.
+// This file holds what a Ring does for threads that Go does not know, and for signal
+// handlers, which push through ring.h.
 
 import (
 	"crypto/sha256"
 	"fmt"
-	"os"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -352,29 +351,5 @@ func TestRingCloseWhileThreadsPush(t *testing.T) {
 			require.Equal(t, total.Sent()+total.Lost(), b.received+r.Lost(), "%+v", total)
 			require.Equal(t, blockGone, r.b.life)
 		}
-	})
-}
-
-func TestRingInAChild(t *testing.T) {
-	needThreads(t)
-	if !ringforeign.Forks {
-		t.Skip("no fork")
-	}
-	eachRing(t, func(t *testing.T, ring ringMaker) {
-		r := ring(t, 4096)
-		h := ringHandle(t, r)
-		mine, code := ringforeign.ReserveNow(h, 8)
-		require.Equal(t, ringforeign.OK, code)
-		before := r.Len()
-		push, reserve, commit, ok := ringforeign.InChild(h, mine)
-		require.True(t, ok, "the child died")
-		if runtime.GOOS == "linux" && os.Getenv("WAKECHAN_EMULATOR") == "" { // qemu wipes nothing on fork
-			assert.Equal(t, ringforeign.Closed, push)
-			assert.Equal(t, ringforeign.Closed, reserve)
-			assert.Equal(t, ringforeign.Closed, commit)
-		}
-		require.Equal(t, before, r.Len(), "the child had a ring of its own, if any")
-		require.GreaterOrEqual(t, ringforeign.CommitNow(h, mine), 0)
-		require.Len(t, recordsOf(r), 1)
 	})
 }

@@ -7,8 +7,10 @@ package chanadapter
 
 import (
 	"os"
+	"sync/atomic"
 	"unsafe"
 
+	"github.com/wakechan/wakechan/internal/forked"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,24 +19,33 @@ type privateMemory struct{}
 var _ ringMemory = privateMemory{}
 
 func (privateMemory) control() (*ringControl, error) {
-	p, err := mapWiped(uintptr(os.Getpagesize()))
-	return (*ringControl)(p), err
+	list, err := mapControls(1)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
 }
 
-// mapWiped returns zeroed memory that a forked child sees zeros in, where the system
-// can do that.
-func mapWiped(size uintptr) (unsafe.Pointer, error) {
+// mapControls returns n control blocks, in a row and each at the beginning of a page.
+func mapControls(n int) ([]*ringControl, error) {
+	page := uintptr(os.Getpagesize())
+	size := uintptr(n) * page
 	p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	if err := wipeOnFork(unsafe.Slice((*byte)(p), size)); err != nil && wipesOnFork() {
-		// As it does other memory: a child would have a copy that points to data which
-		// it must not touch.
-		_ = unix.MunmapPtr(p, size)
-		return nil, err
+	pid := uint32(0)
+	if forked.Zero(p, size) != nil {
+		pid = uint32(os.Getpid())
 	}
-	return p, nil
+	list := make([]*ringControl, n)
+	for i := range list {
+		list[i] = (*ringControl)(unsafe.Add(p, uintptr(i)*page))
+		if pid != 0 {
+			atomic.StoreUint32(&list[i].pid, pid)
+		}
+	}
+	return list, nil
 }
 
 func (privateMemory) data(size uintptr) (unsafe.Pointer, bool, error) {

@@ -1,14 +1,7 @@
-//go:build unix && !linux
+//go:build unix && !linux && !freebsd
 
 package chanadapter
 
-// This file stands for the unixes where nothing is mapped twice, nor wiped on
-// fork: a child has copies of control block and data.
-
-import "errors"
+// This file stands for the unixes where nothing is mapped twice.
 
 var ringMemories = []ringMemory{privateMemory{}}
-
-func wipeOnFork([]byte) error { return errors.ErrUnsupported }
-
-func wipesOnFork() bool { return false }

@@ -55,22 +55,22 @@ func callMembarrier(command uintptr) error {
 const controlsAtOnce = 64
 
 // freshControls have not been used. Under ringPool.mu.
-var freshControls []byte
+var freshControls []*ringControl
 
 // singleControl returns a zeroed control block like ringMemory's, which is never
 // another's.
 func singleControl() (*ringControl, error) {
-	size := os.Getpagesize()
 	if len(freshControls) == 0 {
-		p, err := mapWiped(uintptr(controlsAtOnce * size))
+		list, err := mapControls(controlsAtOnce)
 		if err != nil {
 			return nil, err
 		}
-		freshControls = unsafe.Slice((*byte)(p), controlsAtOnce*size)
-		_ = unix.Madvise(freshControls, unix.MADV_NOHUGEPAGE) // which would bring back what is retired
+		// Huge pages would bring back what is retired.
+		_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(list[0])), controlsAtOnce*os.Getpagesize()), unix.MADV_NOHUGEPAGE)
+		freshControls = list
 	}
-	c := (*ringControl)(unsafe.Pointer(unsafe.SliceData(freshControls)))
-	freshControls = freshControls[size:]
+	c := freshControls[0]
+	freshControls = freshControls[1:]
 	return c, nil
 }
 

@@ -32,8 +32,12 @@ func withMemory(m ringMemory) RingOption { return func(o *ringOptions) { o.memor
 
 // eachMemory runs a test for every kind of memory.
 func eachMemory(t *testing.T, test func(t *testing.T, ring ringMaker)) {
+	withEach(t, ringMemories, test)
+}
+
+func withEach(t *testing.T, memories []ringMemory, test func(t *testing.T, ring ringMaker)) {
 	page := uintptr(os.Getpagesize())
-	for _, m := range ringMemories {
+	for _, m := range memories {
 		p, mirrored, err := m.data(page)
 		if err != nil {
 			t.Logf("%T is not to be had here: %v", m, err)

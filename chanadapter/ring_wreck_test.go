@@ -453,6 +453,7 @@ func TestRingScribbledControlBlock(t *testing.T) {
 			"size":              func(c *ringControl) { c.size *= 2 },
 			"max":               func(c *ringControl) { c.max = ^uint32(0) },
 			"data":              func(c *ringControl) { c.data += 8 },
+			"pid":               func(c *ringControl) { c.pid++ },
 			"position forward":  func(c *ringControl) { c.position += 1 << 20 },
 			"position back":     func(c *ringControl) { c.position -= 8 },
 			"position odd":      func(c *ringControl) { c.position += 2 },

@@ -8,6 +8,7 @@ import (
 	"os"
 	"unsafe"
 
+	"github.com/wakechan/wakechan/internal/forked"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,7 +34,8 @@ func mapBlock() (b *block, wiped bool, err error) {
 		_ = unix.MunmapPtr(start, size)
 		return nil, false, os.NewSyscallError("mprotect", err)
 	}
-	return (*block)(start), wipeOnFork(bytes), nil
+	preferSmallPages(bytes)
+	return (*block)(start), forked.Zero(start, size) == nil, nil
 }
 
 // unmapBlock frees a block that no handle was ever made for.

@@ -64,15 +64,6 @@ func (e *eventFD) ring() error {
 	return os.NewSyscallError("write", err)
 }
 
-// wipeOnFork makes a forked child see zeros in b (madvise(2), since Linux 4.14).
-func wipeOnFork(b []byte) bool {
-	// Few pages of a block are touched, so huge ones would waste memory. It is
-	// only a wish: kernels without them say EINVAL.
-	_ = unix.Madvise(b, unix.MADV_NOHUGEPAGE)
-	// qemu's user-mode emulation says yes to any advice and takes none: so it
-	// does to one that does not exist.
-	if unix.Madvise(b, -1) == nil {
-		return false
-	}
-	return unix.Madvise(b, unix.MADV_WIPEONFORK) == nil
-}
+// preferSmallPages is for memory of which few pages are touched. It is only a wish:
+// kernels without huge pages say EINVAL.
+func preferSmallPages(b []byte) { _ = unix.Madvise(b, unix.MADV_NOHUGEPAGE) }

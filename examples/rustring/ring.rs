@@ -37,6 +37,10 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
         0 => return Err(Error::Closed), // a forked child's wiped memory
         _ => return Err(Error::Invalid),
     }
+    let pid = word(40).load(SeqCst);
+    if pid != 0 && pid != std::process::id() {
+        return Err(Error::Closed); // a forked child's copy
+    }
 
     // 1. Reserve. The position is read first and exchanged last, so that all that is read in between is of one ring.
     let span = 8 + (data.len() + 7 & !7);

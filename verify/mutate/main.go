@@ -89,6 +89,7 @@ func run(dir, work string, quick, table bool, jobs int, names []string) int {
 	var firsts, longs []string
 	for _, m := range chosen {
 		firsts, longs = append(firsts, m.first), append(longs, m.long)
+		control.c = control.c || m.c
 	}
 	control.first, control.long = alternatives(firsts), alternatives(longs)
 	begin := time.Now()
