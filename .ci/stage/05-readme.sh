@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a newcomer does: a clean clone, and in it the README's commands exactly as printed. They are the sh blocks after a
-# line "<!-- run -->".
+# What a newcomer does, before anything else, so that nothing is there which later stages install: a clean clone, and in it the
+# README's commands exactly as printed. They are the sh blocks after a line "<!-- run -->".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v gcc >/dev/null || {
