@@ -15,8 +15,8 @@ extern void goBatch(uint32_t, void *, uintptr_t);
 enum { RECORD_RING, RECORD_CALLBACK, RECORD_PIPE, RECORD_BATCH, RECORD_FLOOR, RECORD_FLOOR_READ, RECORD_FLOOR_SINGLE };
 
 /* The floors of a ring: a reservation, the bytes, and a header written last. Nobody is woken. RECORD_FLOOR: the reservation is
- * one that other producers respect; nobody reads. RECORD_FLOOR_READ: a C thread reads beside it, in a loop that never sleeps,
- * and gives back zeroed memory, as it must where any header that is not zero is a record. RECORD_FLOOR_SINGLE: the same, and
+ * one that other producers respect; nobody reads. RECORD_FLOOR_READ: a C thread reads beside it, in a loop that yields its
+ * processor when there is nothing, never sleeps, and gives back zeroed memory, as it must where any header that is not zero is a record. RECORD_FLOOR_SINGLE: the same, and
  * the reservation is a plain store. */
 #define RECORD_FLOOR_SIZE ((uintptr_t)1 << 20)
 typedef struct {
@@ -178,10 +178,7 @@ static inline __attribute__((always_inline)) void record_read(record_reader *r, 
   int64_t i, n;
   for (i = 0; i < r->n; i++, next += 8 + (uintptr_t)length) {
     char *header = record_at(f, next);
-    while (!__atomic_load_n((uint64_t *)(void *)header, __ATOMIC_ACQUIRE)) {
-      given = record_give_back(f, given, next, length);
-      sched_yield();
-    }
+    while (!__atomic_load_n((uint64_t *)(void *)header, __ATOMIC_ACQUIRE)) sched_yield();
     memcpy(&n, header + 8, sizeof n);
     r->sum += n;
     if (next - given >= RECORD_FLOOR_BACK) given = record_give_back(f, given, next, length);

@@ -88,10 +88,10 @@ const ringControlSize = unsafe.Sizeof(ringControl{})
 
 // ringMemory is the contract that every system's memory meets.
 type ringMemory interface {
-	// control returns a control block at a multiple of 4096, which is never given
-	// back. A forked child sees zeros in it; or has a copy, with its parent's pid.
-	// All else is zero.
-	control() (*ringControl, error)
+	// control returns a zeroed control block at a multiple of 4096, which is never
+	// given back, and what its pid is to be: 0 if a forked child sees zeros there,
+	// this process's if it has a copy.
+	control() (c *ringControl, pid uint32, err error)
 
 	// data returns size bytes of zeroed memory, present, at a multiple of 8;
 	// mirrored means that the same memory follows once more behind it. A forked
@@ -215,7 +215,7 @@ func (b *ringBlock) announced() bool {
 // idleControl is a control block that waits for its next ring.
 type idleControl struct {
 	c          *ringControl
-	generation uint32 // of the next ring. Kept here: anybody can scribble on c
+	generation uint32 // of the next ring. Kept here, as is pid: anybody can scribble on c
 	pid        uint32
 	epoch      uint32 // of the last one, for wanted
 	position   uintptr
@@ -281,6 +281,7 @@ func openBlock(size int, memory ringMemory, single bool) (*ringBlock, error) {
 	atomic.StoreUint32(&c.notifierLow, 0)
 	atomic.StoreUint32(&c.notifierHigh, 0)
 	atomic.StoreUintptr(&c.data, uintptr(b.data))
+	atomic.StoreUint32(&c.pid, b.pid)
 	atomic.StoreUint32(&c.wanted, b.epoch)
 	atomic.StoreUintptr(&c.consumer, b.start)
 	atomic.StoreUint32(&c.generation, b.generation)
@@ -301,14 +302,14 @@ func takeControl(memory ringMemory, single bool) (idleControl, error) {
 		ringPool.idle = list[1:]
 		return list[0], nil
 	}
-	c, err := fresh()
+	c, pid, err := fresh()
 	if err != nil {
 		return idleControl{}, err
 	}
 	if base := uint64(uintptr(unsafe.Pointer(c))); base == 0 || base&(1<<ringBaseShift-1) != 0 || base>>ringAddressBits != 0 {
 		return idleControl{}, fmt.Errorf("the system gave memory at %#x, which does not fit a handle (%d-bit addresses)", base, ringAddressBits)
 	}
-	return idleControl{c: c, generation: 1, pid: atomic.LoadUint32(&c.pid), position: firstPosition}, nil
+	return idleControl{c: c, generation: 1, pid: pid, position: firstPosition}, nil
 }
 
 // register makes r known by its handle.

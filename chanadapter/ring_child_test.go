@@ -20,14 +20,9 @@ import (
 // system cannot make it see zeros.
 type copied struct{ ringMemory }
 
-func (copied) control() (*ringControl, error) {
+func (copied) control() (*ringControl, uint32, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(os.Getpagesize()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return nil, err
-	}
-	c := (*ringControl)(p)
-	c.pid = uint32(os.Getpid())
-	return c, nil
+	return (*ringControl)(p), uint32(os.Getpid()), err
 }
 
 // A child is told that the ring is closed, and does its parent's no harm.

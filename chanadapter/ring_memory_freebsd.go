@@ -3,6 +3,7 @@ package chanadapter
 // This file holds where FreeBSD gets memory from that can be mapped twice.
 
 import (
+	"errors"
 	"os"
 	"unsafe"
 
@@ -10,10 +11,17 @@ import (
 )
 
 // sharedMemory returns a descriptor of memory without a name (SHM_ANON of
-// shm_open(2)), which is close-on-exec, as shm_open's are.
+// shm_open(2)).
 func sharedMemory() (int, error) {
-	const shmAnon = 1 // from sys/mman.h
-	fd, _, errno := unix.Syscall(unix.SYS_SHM_OPEN, shmAnon, unix.O_RDWR, 0)
+	const (
+		shmAnon  = 1       // from sys/mman.h
+		shmOpen2 = 571     // from sys/syscall.h: what libc's shm_open calls
+		since    = 1300048 // from libc; a call that a kernel lacks ends the process (SIGSYS)
+	)
+	if version, err := unix.SysctlUint32("kern.osreldate"); err != nil || version < since {
+		return -1, errors.ErrUnsupported
+	}
+	fd, _, errno := unix.Syscall6(shmOpen2, shmAnon, unix.O_RDWR|unix.O_CLOEXEC, 0, 0, 0, 0)
 	if errno != 0 {
 		return -1, os.NewSyscallError("shm_open", errno)
 	}

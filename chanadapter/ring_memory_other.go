@@ -17,12 +17,12 @@ var _ ringMemory = heapMemory{}
 // controls keeps the control blocks for ever. Under ringPool.mu.
 var controls [][]uint64
 
-func (heapMemory) control() (*ringControl, error) {
+func (heapMemory) control() (*ringControl, uint32, error) {
 	const align = 1 << ringBaseShift
 	b := make([]uint64, (align+ringControlSize)/8)
 	controls = append(controls, b)
 	p := unsafe.Pointer(&b[0])
-	return (*ringControl)(unsafe.Add(p, -uintptr(p)&(align-1))), nil
+	return (*ringControl)(unsafe.Add(p, -uintptr(p)&(align-1))), 0, nil
 }
 
 func (heapMemory) data(size uintptr) (unsafe.Pointer, bool, error) {

@@ -7,7 +7,6 @@ package chanadapter
 
 import (
 	"os"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/wakechan/wakechan/internal/forked"
@@ -18,34 +17,21 @@ type privateMemory struct{}
 
 var _ ringMemory = privateMemory{}
 
-func (privateMemory) control() (*ringControl, error) {
-	list, err := mapControls(1)
-	if err != nil {
-		return nil, err
-	}
-	return list[0], nil
+func (privateMemory) control() (*ringControl, uint32, error) {
+	p, pid, err := mapControls(uintptr(os.Getpagesize()))
+	return (*ringControl)(p), pid, err
 }
 
-// mapControls returns n control blocks, in a row and each at the beginning of a page.
-func mapControls(n int) ([]*ringControl, error) {
-	page := uintptr(os.Getpagesize())
-	size := uintptr(n) * page
-	p, err := unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+// mapControls returns memory for control blocks, and what their pid is to be.
+func mapControls(size uintptr) (p unsafe.Pointer, pid uint32, err error) {
+	p, err = unix.MmapPtr(-1, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return nil, os.NewSyscallError("mmap", err)
+		return nil, 0, os.NewSyscallError("mmap", err)
 	}
-	pid := uint32(0)
 	if forked.Zero(p, size) != nil {
 		pid = uint32(os.Getpid())
 	}
-	list := make([]*ringControl, n)
-	for i := range list {
-		list[i] = (*ringControl)(unsafe.Add(p, uintptr(i)*page))
-		if pid != 0 {
-			atomic.StoreUint32(&list[i].pid, pid)
-		}
-	}
-	return list, nil
+	return p, pid, nil
 }
 
 func (privateMemory) data(size uintptr) (unsafe.Pointer, bool, error) {

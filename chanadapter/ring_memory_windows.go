@@ -27,9 +27,9 @@ func allocate(size uintptr) (unsafe.Pointer, error) {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&p)), nil
 }
 
-func (virtualMemory) control() (*ringControl, error) {
+func (virtualMemory) control() (*ringControl, uint32, error) {
 	p, err := allocate(ringControlSize)
-	return (*ringControl)(p), err
+	return (*ringControl)(p), 0, err
 }
 
 func (virtualMemory) data(size uintptr) (unsafe.Pointer, bool, error) {

@@ -54,24 +54,27 @@ func callMembarrier(command uintptr) error {
 // stay.
 const controlsAtOnce = 64
 
-// freshControls have not been used. Under ringPool.mu.
-var freshControls []*ringControl
+// freshControls have not been used, and are to have that pid. Under ringPool.mu.
+var (
+	freshControls []byte
+	freshPid      uint32
+)
 
 // singleControl returns a zeroed control block like ringMemory's, which is never
 // another's.
-func singleControl() (*ringControl, error) {
+func singleControl() (*ringControl, uint32, error) {
+	size := os.Getpagesize()
 	if len(freshControls) == 0 {
-		list, err := mapControls(controlsAtOnce)
+		p, pid, err := mapControls(uintptr(controlsAtOnce * size))
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		// Huge pages would bring back what is retired.
-		_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(list[0])), controlsAtOnce*os.Getpagesize()), unix.MADV_NOHUGEPAGE)
-		freshControls = list
+		freshControls, freshPid = unsafe.Slice((*byte)(p), controlsAtOnce*size), pid
+		_ = unix.Madvise(freshControls, unix.MADV_NOHUGEPAGE) // which would bring back what is retired
 	}
-	c := freshControls[0]
-	freshControls = freshControls[1:]
-	return c, nil
+	c := (*ringControl)(unsafe.Pointer(unsafe.SliceData(freshControls)))
+	freshControls = freshControls[size:]
+	return c, freshPid, nil
 }
 
 // retireControl gives back the memory, and not the address: it reads as zeros, and who

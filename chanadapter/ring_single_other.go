@@ -8,6 +8,6 @@ func hasMembarrier() bool { return false }
 
 func membarrier() error { panic("chanadapter: there is no membarrier here") }
 
-func singleControl() (*ringControl, error) { panic("chanadapter: there is no membarrier here") }
+func singleControl() (*ringControl, uint32, error) { panic("chanadapter: there is no membarrier here") }
 
 func retireControl(*ringControl) {}

@@ -772,9 +772,9 @@ func TestRingHandleAgainstClose(t *testing.T) {
 // misplaced is memory at an address that no handle has room for.
 type misplaced struct{ ringMemory }
 
-func (m misplaced) control() (*ringControl, error) {
-	c, err := m.ringMemory.control()
-	return (*ringControl)(unsafe.Add(unsafe.Pointer(c), 8)), err
+func (m misplaced) control() (*ringControl, uint32, error) {
+	c, pid, err := m.ringMemory.control()
+	return (*ringControl)(unsafe.Add(unsafe.Pointer(c), 8)), pid, err
 }
 
 func TestRingMemoryThatFitsNoHandle(t *testing.T) {

@@ -556,6 +556,28 @@ func TestRingScribbledAndClosed(t *testing.T) {
 	})
 }
 
+// What is written over a control block that waits for its next ring is not that one's.
+func TestRingScribbledBetweenRings(t *testing.T) {
+	eachMemory(t, func(t *testing.T, ring ringMaker) {
+		for range minIdleControls + 2 {
+			require.NoError(t, ring(t, 4096).Close())
+		}
+		ringPool.mu.Lock()
+		require.Greater(t, len(ringPool.idle), minIdleControls)
+		next := ringPool.idle[0].c
+		b := unsafe.Slice((*byte)(unsafe.Pointer(next)), unsafe.Offsetof(next.position))
+		for i := range b {
+			b[i] = 0x5a
+		}
+		ringPool.mu.Unlock()
+		r := ring(t, 4096)
+		require.Same(t, next, r.b.c)
+		require.NoError(t, r.Push([]byte("record")))
+		require.Len(t, recordsOf(r), 1)
+		require.NoError(t, r.Err())
+	})
+}
+
 // Whatever is written anywhere, whenever: no access outside of the block, which
 // has walls around it, and no endless loop.
 func TestRingScribbledAtRandom(t *testing.T) {

@@ -17,10 +17,11 @@ func Zero(p unsafe.Pointer, size uintptr) error { return advise(p, size, unix.MA
 func Drop(p unsafe.Pointer, size uintptr) error { return advise(p, size, unix.MADV_DONTFORK) }
 
 func advise(p unsafe.Pointer, size uintptr, advice int) error {
+	b := unsafe.Slice((*byte)(p), size)
 	// qemu's user-mode emulation says yes to any advice and takes none: so it does to
-	// one that does not exist.
-	if unix.Madvise(nil, -1) == nil {
+	// one that does not exist, for memory that does.
+	if unix.Madvise(b, -1) == nil {
 		return errors.ErrUnsupported
 	}
-	return os.NewSyscallError("madvise", unix.Madvise(unsafe.Slice((*byte)(p), size), advice))
+	return os.NewSyscallError("madvise", unix.Madvise(b, advice))
 }
