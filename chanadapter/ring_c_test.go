@@ -220,6 +220,7 @@ func TestRingInC(t *testing.T) {
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "shut.c"), testenv.Times(5_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "turns.c"), testenv.Times(5_000))
 	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "bell.c"), 1)
+	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "refused.c"), 1)
 }
 
 // Both halves under the sanitizers.
@@ -257,6 +258,7 @@ func TestRingInCNoticesMutants(t *testing.T) {
 	handler := []string{"stress.c", "1", "200000", "4096", "2", "1", "300"}
 	ending := []string{"shut.c", "2000", "2", "5000"}
 	bell := []string{"bell.c", "1", "0", "0"}
+	refused := []string{"refused.c", "1", "0", "0"}
 	for _, m := range []struct {
 		name, file, old, new, sanitize string
 		run                            []string
@@ -270,6 +272,13 @@ func TestRingInCNoticesMutants(t *testing.T) {
 
 		{"a light is put out for nobody", "ring.h", "if (code < 0) return code == NOTIFIER_FAILED ? code : NOTIFIER_OK;", "", "", bell},
 		{"padding changes errno", "ring.h", "    errno = saved;", "", "", bell},
+
+		{"padding wakes nobody", "ring.h", "    (void)notifier_ring_wake_(control, (uint32_t)p ^ NOTIFIER_RING_MAGIC);", "", "", bell},
+		{"a record behind a reserved one wakes the reader", "ring.h", "if ((w & NOTIFIER_RING_HEAD_ONLY) &&", "if (0 &&", "", bell},
+		{"nothing wakes a reader at a reserved record", "ring.h", "NOTIFIER_RING_MAGIC) != tag)", "NOTIFIER_RING_MAGIC) | 1)", "", bell},
+
+		{"too large for another ring", "ring.h", "if (notifier_ring_load_(position) != p) continue;\n      code = NOTIFIER_TOO_LARGE;", "code = NOTIFIER_TOO_LARGE;", "", refused},
+		{"full, as another ring has it", "ring.h", "if (notifier_ring_load_(position) != p) continue;\n      code = NOTIFIER_FULL;", "code = NOTIFIER_FULL;", "", refused},
 
 		{"a handler gets the same room", "ring.h", "    uintptr_t was = from;", "    volatile int pause = 1000; uintptr_t was = from; while (pause) pause--; *p = to; return 1;", "", handler},
 		{"the end can be undone", "block.h", "    (void)__atomic_fetch_or(position,", "    break;\n    (void)__atomic_fetch_or(position,", "", ending},
