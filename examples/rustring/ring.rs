@@ -116,3 +116,43 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
     (*h).store(READY | data.len() as u32, Release);
     wake(tag)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::alloc::{alloc_zeroed, Layout};
+
+    /// A control block as Go makes it, of an empty ring of 4096 bytes that nobody reads, and the ring's number.
+    unsafe fn block(generation: u32) -> (*mut u32, u64) {
+        let page = Layout::from_size_align(4096, 4096).unwrap();
+        let (base, data) = (alloc_zeroed(page) as *mut u32, alloc_zeroed(page));
+        *base = MAGIC;
+        *base.add(4 / 4) = ABI;
+        *base.add(8 / 4) = generation;
+        *base.add(16 / 4) = 4096;
+        *base.add(20 / 4) = 2040;
+        *(base.add(32 / 4) as *mut usize) = data as usize;
+        (base, (base as u64) >> 12 << 28 | generation as u64)
+    }
+
+    #[test]
+    fn answers_as_the_header_does() {
+        unsafe {
+            let (base, ring) = block(7);
+            let position = || *(base.add(128 / 4) as *const usize);
+            assert_eq!(push(ring, b"first"), Ok(()));
+            assert_eq!(position(), 16);
+            *base.add(40 / 4) = std::process::id();
+            assert_eq!(push(ring, b"second"), Ok(()));
+            assert_eq!(position(), 32);
+            *base.add(40 / 4) = std::process::id() + 1; // another process has it, and this one a copy
+            assert_eq!(push(ring, b"third"), Err(Error::Closed));
+            *base.add(4 / 4) = ABI + 1;
+            assert_eq!(push(ring, b"third"), Err(Error::Invalid));
+            *base.add(4 / 4) = 0; // wiped
+            assert_eq!(push(ring, b"third"), Err(Error::Closed));
+            assert_eq!(push(0, b"third"), Err(Error::Invalid));
+            assert_eq!(position(), 32, "it was refused");
+        }
+    }
+}
