@@ -53,6 +53,9 @@ func (b *bench) cold() {
 		}
 		period := time.Second / time.Duration(rate)
 		n := max(8, int(b.length(100*time.Millisecond)/period))
+		if !b.quick {
+			n = max(n, (1000+39)/40) // which has a p99.9
+		}
 		samples := make([]sample, len(scores))
 		left := maxDiscarded * len(scores) * b.rounds(40)
 		for round := range b.rounds(40) {

@@ -247,7 +247,7 @@ const fewestRecords = 20_000
 
 func (b *bench) records() {
 	s := b.section("Records from C threads",
-		"C threads send records in a loop, until a goroutine has all of them; it looks at each. The ways with no goroutine are floors: for any number of threads that write side by side a reservation by a locked instruction, and the bytes, without and with a C thread that reads them at once and gives back zeroed memory, as the ring's reader does; for a single one the same without the locked instruction. Nobody is woken in these, and nothing is checked. Time for one record, all threads together. A full ring (1 MiB) is tried again; how many such refusals came for 1,000 records stands in the last column. A ring gets full when its reader is slower than the threads, or is kept from its processor for as long as 1 MiB lasts them (some 0.5 ms of 32-byte records). One of 16 MiB would hold all that a round sends, and pay for memory that is in no cache.")
+		"C threads send records in a loop, until a goroutine has all of them; it looks at each. The ways with no goroutine are what is left without all that the ring does for its users, nobody being woken and nothing checked: a reservation by a locked instruction, which other threads respect, and the bytes, which nobody reads; the same with a C thread that looks at each, and gives back zeroed memory, 64 KiB at once, as the ring's reader must; and that for a single thread, without the locked instruction. Those two are no bound: how far a reader stays behind decides how often a line of the cache goes from core to core and back. Time for one record, all threads together. A full ring (1 MiB) is tried again; how many such refusals came for 1,000 records stands in the last column. A ring gets full when its reader is slower than the threads, or is kept from its processor for as long as 1 MiB lasts them (some 0.5 ms of 32-byte records). One of 16 MiB would hold all that a round sends, and pay for memory that is in no cache.")
 	t := s.table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "full")
 	for _, length := range []int{32, 256} {
 		for _, producers := range b.pick([]int{1, 2, 4}, []int{1, 2}) {
@@ -262,7 +262,7 @@ func (b *bench) records() {
 					return time.Duration(float64(run(m)) * float64(n) / float64(m))
 				}})
 			}
-			scores := b.compete(fmt.Sprintf("Records/bytes=%d/producers=%d", length, producers), b.rounds(60), b.length(6*time.Millisecond), contestants)
+			scores := b.compete(fmt.Sprintf("Records/bytes=%d/producers=%d", length, producers), b.rounds(30), b.length(30*time.Millisecond), contestants)
 			for i, sc := range scores {
 				m, full := sc.spread(), "-"
 				if list[i].lost != nil {

@@ -15,9 +15,9 @@ extern void goBatch(uint32_t, void *, uintptr_t);
 enum { RECORD_RING, RECORD_CALLBACK, RECORD_PIPE, RECORD_BATCH, RECORD_FLOOR, RECORD_FLOOR_READ, RECORD_FLOOR_SINGLE };
 
 /* The floors of a ring: a reservation, the bytes, and a header written last. Nobody is woken. RECORD_FLOOR: the reservation is
- * one that other producers respect; nobody reads. RECORD_FLOOR_READ: a C thread reads beside it, in a loop that yields its
- * processor when there is nothing, never sleeps, and gives back zeroed memory, as it must where any header that is not zero is a record. RECORD_FLOOR_SINGLE: the same, and
- * the reservation is a plain store. */
+ * one that other producers respect; nobody reads. RECORD_FLOOR_READ: a C thread reads beside it, which yields its processor
+ * when there is nothing, never sleeps, and gives back zeroed memory, as it must where any header that is not zero is a
+ * record. RECORD_FLOOR_SINGLE: the same, and the reservation is a plain store. */
 #define RECORD_FLOOR_SIZE ((uintptr_t)1 << 20)
 typedef struct {
   char data[RECORD_FLOOR_SIZE + 512];

@@ -153,7 +153,7 @@ func (b *bench) targetTable() string {
 	return t.String()
 }
 
-const floorsNote = "The floor is what the same ratio would be for what nobody can do without, measured in the same rounds: for a pending notification a full fence and nothing else; for Go's Notify a function that has such a fence and looks at the channel; for the round trip a goroutine that looks at one word and sends to the one that answers; for EventFD a goroutine in os.File.Read, with no context and no channel; for many notifiers 100 whose bits lie as far apart as those of 100,000; for the ring a reservation (by a locked instruction, if there may be other producers) and the bytes, with a C thread that looks all the time, reads them and gives back zeroed memory."
+const floorsNote = "The floor is what the same ratio would be for what nobody can do without, measured in the same rounds: for a pending notification a full fence and nothing else; for Go's Notify a function that has such a fence and looks at the channel; for the round trip a goroutine that looks at one word and sends to the one that answers; for EventFD a goroutine in os.File.Read, with no context and no channel; for many notifiers 100 whose bits lie as far apart as those of 100,000; for the rings, as near as one can come, the same done in C: a reservation (by a locked instruction, if there may be other producers), the bytes, and a C thread that reads them and gives back zeroed memory, with nobody to wake and nothing checked."
 
 func (b *bench) text(took time.Duration) string {
 	var s strings.Builder
