@@ -54,7 +54,7 @@ func (b *bench) cold() {
 		period := time.Second / time.Duration(rate)
 		n := max(8, int(b.length(100*time.Millisecond)/period))
 		if !b.quick {
-			n = max(n, (1000+39)/40) // which has a p99.9
+			n = max(n, 1000/40) // so that all rounds together have a p99.9
 		}
 		samples := make([]sample, len(scores))
 		left := maxDiscarded * len(scores) * b.rounds(40)
