@@ -240,6 +240,8 @@ func TestRingInCSanitized(t *testing.T) {
 			stress(t, compileC(t, compiler, flags, "stress.c"), testenv.Times(20_000))
 			alone(t, compileC(t, compiler, flags, "shut.c"), testenv.Times(2_000))
 			alone(t, compileC(t, compiler, flags, "turns.c"), testenv.Times(3_000))
+			alone(t, compileC(t, compiler, flags, "bell.c"), 1)
+			alone(t, compileC(t, compiler, flags, "refused.c"), 1)
 		})
 	}
 }
