@@ -221,15 +221,8 @@ NOTIFIER_INLINE_ uint32_t notifier_ring_generation_(notifier_ring r) {
 
 /* NOTIFIER_OK, or why this is no ring of this process. */
 NOTIFIER_RING_INLINE_ int notifier_ring_mine_(char *control) {
-  uint32_t abi = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ABI));
-  if (abi != NOTIFIER_RING_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
-#ifndef _WIN32
-  {
-    uint32_t pid = notifier_load_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_PID));
-    if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
-  }
-#endif
-  return NOTIFIER_OK;
+  return notifier_mine_(NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_ABI), NOTIFIER_RING_ABI,
+                        NOTIFIER_RING_WORD_(control, NOTIFIER_RING_OFFSET_PID));
 }
 
 /* ---- the steps ---- */

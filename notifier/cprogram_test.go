@@ -84,7 +84,7 @@ func TestCodesNoticesMutants(t *testing.T) {
 		{"errno is lost", edit{"    errno = saved;", "    (void)saved;"}},
 		{"no second try when interrupted", edit{"    if (errno != EINTR) return errno;\n  return 0;\n}\n\nNOTIFIER_INLINE_ int notifier_ring_", "    return errno;\n  return 0;\n}\n\nNOTIFIER_INLINE_ int notifier_ring_"}},
 		{"a failed ring makes asleep even", edit{"    if (err) {\n", "    if (err) {\n    notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);\n"}},
-		{"two indexes share a bit", edit{"index >> 15, abi", "index >> 16, abi"}},
+		{"two indexes share a bit", edit{"index >> 15, asleep", "index >> 16, asleep"}},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			out, errs, err := command(t, build(t, "gcc", with(plain, broken(t, m.edit), "-w", countCalls), "codes.c"))

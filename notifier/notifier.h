@@ -302,14 +302,29 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
 
 /* ---- notify ---- */
 
+/* NOTIFIER_OK, or why the memory with these two words has nothing of this process in it. */
+NOTIFIER_INLINE_ int notifier_mine_(volatile uint32_t *abi_word, uint32_t number, volatile uint32_t *pid_word) {
+  uint32_t abi = notifier_load_(abi_word), pid;
+  if (abi != number) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
+
+  /* A forked child whose memory was not wiped has a copy that nobody looks at. */
+  pid = notifier_load_(pid_word);
+#ifdef _WIN32
+  (void)pid;
+#else
+  if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
+#endif
+  return NOTIFIER_OK;
+}
+
 /* The five steps. */
 NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
   char *base = (char *)(uintptr_t)(h >> (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) << NOTIFIER_BASE_SHIFT);
   uint32_t index = (uint32_t)(h >> NOTIFIER_GENERATION_BITS) & (((uint32_t)1 << NOTIFIER_INDEX_BITS) - 1);
   uint32_t generation = (uint32_t)h & (((uint32_t)1 << NOTIFIER_GENERATION_BITS) - 1);
-  uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15, abi, pid, asleep;
+  uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15, asleep;
   volatile uint32_t *block = (volatile uint32_t *)(void *)base;
-  int coalesced;
+  int coalesced, code;
 
   if (!base || !generation) return NOTIFIER_INVALID;
 
@@ -317,16 +332,8 @@ NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
         The partner is the full fence after clearing, in deliver and absorb of notifier.go. */
   notifier_fence_();
 
-  abi = notifier_load_(block + NOTIFIER_OFFSET_ABI / 4);
-  if (abi != NOTIFIER_ABI) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
-
-  /* A forked child whose memory was not wiped has a copy of the block that nobody looks at. */
-  pid = notifier_load_(block + NOTIFIER_OFFSET_PID / 4);
-#ifdef _WIN32
-  (void)pid;
-#else
-  if (pid && pid != (uint32_t)getpid()) return NOTIFIER_CLOSED;
-#endif
+  code = notifier_mine_(block + NOTIFIER_OFFSET_ABI / 4, NOTIFIER_ABI, block + NOTIFIER_OFFSET_PID / 4);
+  if (code != NOTIFIER_OK) return code;
 
   /* 2. Another generation: the notifier was closed. */
   if (notifier_load_(block + NOTIFIER_OFFSET_GENERATION / 4 + index) != generation) return NOTIFIER_CLOSED;

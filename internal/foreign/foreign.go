@@ -15,7 +15,7 @@ import (
 
 // HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
 // see threads.go.
-const HeaderSum = "f72f8b8f7ee56661d82d89f12ad4b3c9fc91c60d987c40376f7fb461cfb241bb"
+const HeaderSum = "87809df90a8a561e79b2533cec194fd029ed859d20e9cc8317cbbb5223eaa1ac"
 
 // Results counts what notifier_notify returned.
 type Results struct {
