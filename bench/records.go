@@ -73,11 +73,10 @@ type carrier struct {
 	way    int
 	target uint64
 	length int
-	sink   *recordSink
+	sink   *recordSink // nil: no goroutine receives
 	close  func()
 	lost   func() uint64   // nil: none can be
-	alone  bool            // no goroutine receives
-	read   *C.record_floor // not nil: a C thread does
+	read   *C.record_floor // not nil: a C thread receives, and no goroutine
 }
 
 func newSink() (*recordSink, uint64) {
@@ -118,12 +117,13 @@ func ringCarrier(name string, length int, opts ...chanadapter.RingOption) *carri
 			}
 		}
 	})
-	return &carrier{name, C.RECORD_RING, uint64(h), length, s, func() { must(r.Close()); reader.Wait() }, r.Lost, false, nil}
+	return &carrier{name: name, way: C.RECORD_RING, target: uint64(h), length: length, sink: s, lost: r.Lost,
+		close: func() { must(r.Close()); reader.Wait() }}
 }
 
 func callbackCarrier(length int) *carrier {
 	s, id := newSink()
-	return &carrier{nameRecordCallback, C.RECORD_CALLBACK, id, length, s, func() {}, nil, false, nil}
+	return &carrier{name: nameRecordCallback, way: C.RECORD_CALLBACK, target: id, length: length, sink: s, close: func() {}}
 }
 
 func pipeCarrier(length int) *carrier {
@@ -148,7 +148,8 @@ func pipeCarrier(length int) *carrier {
 			have = copy(buf, buf[whole:have])
 		}
 	})
-	return &carrier{nameRecordPipe, C.RECORD_PIPE, uint64(ends[1]), length, s, func() { must(unix.Close(ends[1])); reader.Wait(); must(f.Close()) }, nil, false, nil}
+	return &carrier{name: nameRecordPipe, way: C.RECORD_PIPE, target: uint64(ends[1]), length: length, sink: s,
+		close: func() { must(unix.Close(ends[1])); reader.Wait(); must(f.Close()) }}
 }
 
 func batchCarrier(length int) *carrier {
@@ -159,20 +160,39 @@ func batchCarrier(length int) *carrier {
 			s.takeAll(b, length)
 		}
 	})
-	return &carrier{nameRecordBatch, C.RECORD_BATCH, id, length, s, func() { close(s.batches); reader.Wait() }, nil, false, nil}
+	return &carrier{name: nameRecordBatch, way: C.RECORD_BATCH, target: id, length: length, sink: s,
+		close: func() { close(s.batches); reader.Wait() }}
 }
 
 func floorCarrier(name string, way, length int) *carrier {
 	f := C.calloc(1, C.sizeof_record_floor)
-	c := &carrier{name: name, way: way, target: uint64(uintptr(f)), length: length, alone: true, close: func() { C.free(f) }}
+	c := &carrier{name: name, way: way, target: uint64(uintptr(f)), length: length, close: func() { C.free(f) }}
 	if way != C.RECORD_FLOOR {
 		c.read = (*C.record_floor)(f)
 	}
 	return c
 }
 
-// startReader has a C thread read n records of a floor. The function that it
-// returns waits for it, and tells when it had them and what they add up to.
+// expect prepares for n records. The function that it returns waits for them, and
+// tells when all were there and what they add up to. It is nil if nobody receives.
+func (c *carrier) expect(n int) func() (end, sum int64) {
+	switch s := c.sink; {
+	case c.read != nil:
+		return c.startReader(n)
+	case s == nil:
+		return nil
+	default:
+		s.count.Store(0)
+		s.sum.Store(0)
+		s.total = int64(n)
+		return func() (end, sum int64) {
+			end = <-s.done
+			return end, s.sum.Load()
+		}
+	}
+}
+
+// startReader is expect for a C thread that reads.
 func (c *carrier) startReader(n int) func() (end, sum int64) {
 	r := (*C.record_reader)(C.calloc(1, C.sizeof_record_reader))
 	r.floor, r.n, r.length = c.read, C.int64_t(n), C.int64_t(c.length)
@@ -193,15 +213,7 @@ func (c *carrier) run(producers int) func(n int) time.Duration {
 }
 
 func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) time.Duration {
-	if !c.alone {
-		c.sink.count.Store(0)
-		c.sink.sum.Store(0)
-		c.sink.total = int64(producers * n)
-	}
-	var read func() (end, sum int64)
-	if c.read != nil {
-		read = c.startReader(producers * n)
-	}
+	receive := c.expect(producers * n)
 	barrier := newBarrier(producers)
 	threads := make([]*C.recorder, producers)
 	for i := range threads {
@@ -216,27 +228,22 @@ func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) t
 			panic(fmt.Sprint("pthread_create: ", unix.Errno(err)))
 		}
 	}
-	start, end := int64(math.MaxInt64), int64(0)
-	if !c.alone {
-		end = <-c.sink.done
+	var end, sum int64
+	if receive != nil {
+		end, sum = receive()
 	}
+	start, sent := int64(math.MaxInt64), int64(0)
 	for _, r := range threads {
 		C.recorder_join(r)
 		start = min(start, int64(r.start_ns))
-		if c.alone {
-			end = max(end, int64(r.end_ns))
-		}
+		sent = max(sent, int64(r.end_ns))
 		C.free(unsafe.Pointer(r))
 	}
 	barrier.free()
-	want := int64(producers) * int64(n) * int64(n-1) / 2
-	sum := want
-	if read != nil {
-		end, sum = read()
-	} else if !c.alone {
-		sum = c.sink.sum.Load()
+	if receive == nil {
+		return time.Duration(sent - start)
 	}
-	if sum != want {
+	if want := int64(producers) * int64(n) * int64(n-1) / 2; sum != want {
 		panic(fmt.Sprintf("%s: the records add up to %d instead of %d", c.name, sum, want))
 	}
 	return time.Duration(end - start)

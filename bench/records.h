@@ -28,6 +28,11 @@ typedef struct {
   uintptr_t next;     /* the reader's alone */
 } record_floor;
 
+/* As if mapped twice: a record that runs over the end goes on behind it. */
+static inline __attribute__((always_inline)) char *record_at(record_floor *f, uintptr_t position) {
+  return f->data + (position & (RECORD_FLOOR_SIZE - 1));
+}
+
 /* Gives memory back as seldom as the ring's reader does: each time that a sixteenth of it was read. */
 #define RECORD_FLOOR_BACK (RECORD_FLOOR_SIZE / 16)
 
@@ -63,36 +68,26 @@ static inline __attribute__((always_inline)) void record_send(recorder *r, int w
     while (write((int)r->target, rec, (size_t)length) < 0 && errno == EINTR) {
     }
     break;
-  case RECORD_FLOOR: {
-    record_floor *f = (record_floor *)(uintptr_t)r->target;
-    uintptr_t p = __atomic_load_n(&f->position, __ATOMIC_SEQ_CST);
-    char *header;
-    while (!__atomic_compare_exchange_n(&f->position, &p, p + 8 + (uintptr_t)length, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-    }
-    header = f->data + (p & (RECORD_FLOOR_SIZE - 1));
-    memcpy(header + 8, rec, (size_t)length);
-    __atomic_store_n((uint64_t *)(void *)header, p + 1, __ATOMIC_RELEASE);
-    break;
-  }
+  case RECORD_FLOOR:
   case RECORD_FLOOR_READ:
   case RECORD_FLOOR_SINGLE: {
     record_floor *f = (record_floor *)(uintptr_t)r->target;
-    uintptr_t p = __atomic_load_n(&f->position, __ATOMIC_SEQ_CST);
+    uintptr_t p = __atomic_load_n(&f->position, __ATOMIC_SEQ_CST), end;
     char *header;
     for (;;) {
-      if (p + 8 + (uintptr_t)length - __atomic_load_n(&f->consumer, __ATOMIC_ACQUIRE) > RECORD_FLOOR_SIZE) {
+      end = p + 8 + (uintptr_t)length;
+      if (way != RECORD_FLOOR && end - __atomic_load_n(&f->consumer, __ATOMIC_ACQUIRE) > RECORD_FLOOR_SIZE) {
         r->full++;
         sched_yield();
         p = __atomic_load_n(&f->position, __ATOMIC_SEQ_CST);
       } else if (way == RECORD_FLOOR_SINGLE) {
-        __atomic_store_n(&f->position, p + 8 + (uintptr_t)length, __ATOMIC_RELEASE);
+        __atomic_store_n(&f->position, end, __ATOMIC_RELEASE);
         break;
-      } else if (__atomic_compare_exchange_n(&f->position, &p, p + 8 + (uintptr_t)length, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+      } else if (__atomic_compare_exchange_n(&f->position, &p, end, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         break;
       }
     }
-    /* As if mapped twice: a record that runs over the end goes on behind it. */
-    header = f->data + (p & (RECORD_FLOOR_SIZE - 1));
+    header = record_at(f, p);
     memcpy(header + 8, rec, (size_t)length);
     __atomic_store_n((uint64_t *)(void *)header, p + 1, __ATOMIC_RELEASE);
     break;
@@ -161,10 +156,6 @@ typedef struct {
   pthread_t thread;
   int64_t sum, end_ns; /* results */
 } record_reader;
-
-static inline __attribute__((always_inline)) char *record_at(record_floor *f, uintptr_t position) {
-  return f->data + (position & (RECORD_FLOOR_SIZE - 1));
-}
 
 static inline __attribute__((always_inline)) uintptr_t record_give_back(record_floor *f, uintptr_t from, uintptr_t to, int64_t length) {
   for (; from != to; from += 8 + (uintptr_t)length) memset(record_at(f, from), 0, 8 + (size_t)length);

@@ -216,11 +216,12 @@ func alone(t *testing.T, program string, count int) {
 }
 
 func TestRingInC(t *testing.T) {
-	stress(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "stress.c"), testenv.Times(20_000))
-	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "shut.c"), testenv.Times(5_000))
-	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "turns.c"), testenv.Times(5_000))
-	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "bell.c"), 1)
-	alone(t, compileC(t, "gcc", slices.Concat(plainC, []string{"-O2"}), "refused.c"), 1)
+	flags := slices.Concat(plainC, []string{"-O2"})
+	stress(t, compileC(t, "gcc", flags, "stress.c"), testenv.Times(20_000))
+	alone(t, compileC(t, "gcc", flags, "shut.c"), testenv.Times(5_000))
+	alone(t, compileC(t, "gcc", flags, "turns.c"), testenv.Times(5_000))
+	alone(t, compileC(t, "gcc", flags, "bell.c"), 1)
+	alone(t, compileC(t, "gcc", flags, "refused.c"), 1)
 }
 
 // Both halves under the sanitizers.
