@@ -97,3 +97,41 @@ func TestLinksToFunctions(t *testing.T) {
 	}
 	assert.NotZero(t, found)
 }
+
+// What the documents name of the API is there: names of the Go packages in the golden
+// listings, names of C in the headers, environment variables and options in the code.
+func TestDocumentsNameAPI(t *testing.T) {
+	there := map[string]bool{}
+	for _, pkg := range []string{"notifier", "ring", "chanadapter"} {
+		listing, err := os.ReadFile(filepath.Join(pkg, "testdata", "api.golden"))
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^(\w+): (?:func|type|const|var) (?:\(\w+ \*?(\w+)\) )?(\w+)`).FindAllStringSubmatch(string(listing), -1) {
+			there[m[1]+"."+m[3]] = true
+			there[m[2]+"."+m[3]] = true
+		}
+	}
+	c := ""
+	for _, path := range files(t, func(path string) bool {
+		dir := filepath.Dir(path)
+		return (dir == "notifier" || dir == "ring") && !strings.HasSuffix(path, "_test.go") && strings.Contains(".go.h", filepath.Ext(path))
+	}) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		c += string(text)
+	}
+	goName := regexp.MustCompile(`\b(notifier|ring|chanadapter|Notifier|Handle|Poller|Ring|Out|Watcher|Group|EventFD|Timer)\.([A-Z]\w*)`)
+	cName := regexp.MustCompile(`\b(?:notifier_(?:notify|ring|out)\w*|NOTIFIER_[A-Z_]*[A-Z])\b`)
+	spans := regexp.MustCompile("`[^`\n]+`")
+	for _, document := range documents(t) {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		for _, span := range spans.FindAllString(fenced.ReplaceAllString(string(text), ""), -1) {
+			for _, m := range goName.FindAllStringSubmatch(span, -1) {
+				assert.True(t, there[m[1]+"."+m[2]], "%s names %s.%s, which is not there", document, m[1], m[2])
+			}
+			for _, name := range cName.FindAllString(span, -1) {
+				assert.True(t, strings.Contains(c, name), "%s names %s, which is not there", document, name)
+			}
+		}
+	}
+}

@@ -37,7 +37,7 @@ func (b *bench) cold() {
 		s := b.section(fmt.Sprintf("Cold wake-up, %d a second", rate),
 			"From a stamp in C before the call to the goroutine's first statement, over all rounds; the ratios are medians of each round's. CPU is the whole process's, user and system, for one tick, the ticking thread's share (the same for all) included. Fewer than 1,000 ticks have no p99.9.")
 		list := []arrangement{
-			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withNotifier(namePipeBackend, notifier.WithBackend("pipe")), withCallback(), withFile(), withPipe(), withThread(), withGvisorEventFD(), withEventFD(), withRead(),
+			withNotifier(nameNotifier), withNotifier(nameNoLinger, noLinger), withNotifier(namePipeBackend, notifier.WithBackend("pipe")), withCallback(), withFunction(), withBound(), withPurego(), withFile(), withPipe(), withThread(), withGvisorEventFD(), withEventFD(), withRead(),
 		}
 		var scores []*coldScore
 		for _, a := range list {
@@ -84,6 +84,7 @@ func (b *bench) cold() {
 			b.target("cold", scores[0].p50.against(named(scores, nameFile).p50))
 			b.target("cold-eventfd", named(scores, nameEventFD).p50.against(named(scores, nameCallback).p50))
 			b.floor("cold-eventfd", named(scores, nameRead).p50.against(named(scores, nameCallback).p50))
+			b.target("cold-function", named(scores, nameFunction).p50.against(scores[0].p50))
 			b.target("cold-cpu", scores[0].cpu.against(scores[1].cpu))
 		}
 		s.chart(fmt.Sprintf("cold-%d", rate), fmt.Sprintf("Cold wake-up, %d a second", rate), "", "", shares)

@@ -31,6 +31,7 @@ const (
 	wayFutex          = way(C.WAY_FUTEX)
 	waySpin           = way(C.WAY_SPIN)
 	wayFence          = way(C.WAY_FENCE)
+	wayFunction       = way(C.WAY_FUNCTION)
 	wayNothing        = way(C.WAY_NOTHING)
 )
 
@@ -92,6 +93,13 @@ func realTime() string {
 		return "The thread is real-time (SCHED_FIFO), as an engine's would be: the kernel's queue for a processor, which the collector uses too, does not count."
 	}
 	return "The system does not let the thread be real-time: the kernel's queue for a processor, which the collector uses too, counts as well."
+}
+
+// register is how a library keeps a callback and its argument: a target of
+// wayFunction.
+func register(function unsafe.Pointer, argument uint64) (target uint64, free func()) {
+	r := C.new_registered(function, C.uint64_t(argument))
+	return uint64(uintptr(unsafe.Pointer(r))), func() { C.free(unsafe.Pointer(r)) }
 }
 
 // barrier is C's, for jobs that start together.

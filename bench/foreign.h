@@ -36,6 +36,7 @@ enum {
   WAY_FUTEX,           /* add 1 to *target, FUTEX_WAKE */
   WAY_SPIN,            /* add 1 to *target */
   WAY_FENCE,           /* a full fence, which each notification begins with, and nothing else */
+  WAY_FUNCTION,        /* call target's function with its argument, as libraries call back */
   WAY_NOTHING,         /* the cost of the loop */
   WAYS
 };
@@ -79,6 +80,20 @@ static inline void put8(int fd) {
   }
 }
 
+/* What a library keeps of a callback. */
+typedef struct {
+  void (*function)(uint64_t);
+  uint64_t argument;
+} registered;
+
+static registered *new_registered(void *function, uint64_t argument) {
+  registered *r = calloc(1, sizeof *r);
+  if (!r) abort();
+  r->function = (void (*)(uint64_t))(uintptr_t)function;
+  r->argument = argument;
+  return r;
+}
+
 static inline __attribute__((always_inline)) void wake(int way, uint64_t target) {
   switch (way) {
   case WAY_NOTIFIER:
@@ -105,6 +120,11 @@ static inline __attribute__((always_inline)) void wake(int way, uint64_t target)
   }
   case WAY_SPIN: atomic_fetch_add((_Atomic uint32_t *)(uintptr_t)target, 1); break;
   case WAY_FENCE: notifier_fence_(); break;
+  case WAY_FUNCTION: {
+    const registered *r = (const registered *)(uintptr_t)target;
+    r->function(r->argument);
+    break;
+  }
   }
 }
 
@@ -119,6 +139,7 @@ static inline __attribute__((always_inline)) void wake(int way, uint64_t target)
   case WAY_FUTEX: MACRO(WAY_FUTEX); break;                                                                             \
   case WAY_SPIN: MACRO(WAY_SPIN); break;                                                                               \
   case WAY_FENCE: MACRO(WAY_FENCE); break;                                                                             \
+  case WAY_FUNCTION: MACRO(WAY_FUNCTION); break;                                                                       \
   default: MACRO(WAY_NOTHING); break;                                                                                  \
   }
 

@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/creachadair/msync v0.10.0
+	github.com/ebitengine/purego v0.11.3
 	github.com/panjf2000/gnet/v2 v2.9.7
 	github.com/wakechan/wakechan v0.0.0
 	golang.org/x/sys v0.47.0

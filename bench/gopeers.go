@@ -113,7 +113,7 @@ func gnetPingPong() game {
 }
 
 // gnetPending is a poller in the middle of a call, so that what is triggered stays
-// pending and rings no bell.
+// pending and signals nothing.
 type gnetPending struct {
 	p          *gnetPoller
 	held, free chan struct{}

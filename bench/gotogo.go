@@ -25,8 +25,8 @@ func (b *bench) goRedundant() {
 	s := b.section("Go Notify, token already there",
 		"Goroutines call in a loop, nobody receives. Time for one call of one goroutine, the mean of all. The fence is the floor, as above; with the look, in a function that is called as Notify is, it is the floor for who must also see whether a token is there. sync.Cond keeps no token, so each call sets a flag under the mutex, lest it be lost, and signals. gnet has no token: each Trigger enqueues a call that its poller has to make (here it makes them after the round).")
 	t := s.table("goroutines", "way", "time a call", "quartiles", "notifier is", "allocations")
-	n := must1(notifier.New())
-	h := must1(must1(notifier.New()).Handle())
+	n := notifier.New()
+	h := must1(notifier.New().Handle())
 	c := make(chan struct{}, 1)
 	cond := newTrigger()
 	notifyQueue, _ := newWaiter()
@@ -195,7 +195,7 @@ func (b *bench) goWake() {
 		}{
 			{nameNotifier, func() game {
 				return pingPong(func() (func(), <-chan struct{}) {
-					n := must1(notifier.New())
+					n := notifier.New()
 					return func() { _ = n.Notify() }, n.C()
 				})
 			}},

@@ -66,7 +66,11 @@ func main() {
 		{"life", b.life},
 		{"stopworld", b.stopWorld},
 		{"busy", b.busy},
+		{"bystander", b.bystander},
+		{"nobody", b.nobody},
 		{"records", b.records},
+		{"out", b.out},
+		{"watch", b.watch},
 	}
 	began := time.Now()
 	ran := 0

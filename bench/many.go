@@ -176,7 +176,7 @@ func (b *bench) cost() {
 	}
 	rows := []row{
 		{"notifier with a handle", withHandle},
-		{"notifier without", weigh(n, func() any { return must1(notifier.New()) })},
+		{"notifier without", weigh(n, func() any { return notifier.New() })},
 		{"make(chan struct{}, 1)", weigh(n, func() any { return make(chan struct{}, 1) })},
 	}
 	must(p.Close())
@@ -201,12 +201,16 @@ func (b *bench) cost() {
 		rows = append(rows, row{l.name + ", handles of one loop", each})
 		closeLoop(c)
 	}
+	alone, inGroup := watcherPrices()
+	rows = append(rows, row{"Watcher with a channel, without its descriptor", alone}, row{"Watcher in a Group, without its descriptor", inGroup})
 	for _, r := range rows {
 		t.add(r.name, fmt.Sprintf("%.0f", r.memory), fmt.Sprintf("%.0f", r.shared), fmt.Sprintf("%.2f", r.descriptors),
 			fmt.Sprintf("%.2f", r.goroutines), fmt.Sprintf("%.2f", r.threads))
 	}
 	total := withHandle.memory + withHandle.shared
 	b.target("memory", spread{total, total, total})
+	of := inGroup.memory / alone.memory
+	b.target("watcher", spread{of, of, of})
 	// The runtime starts a thread now and then.
 	other := math.Round(100*(withHandle.descriptors+withHandle.threads)) / 100
 	b.target("descriptors", spread{other, other, other})

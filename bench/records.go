@@ -1,9 +1,9 @@
 package main
 
-// This file measures records from C threads: chanadapter.Ring against what people
+// This file measures records from C threads: ring.Ring against what people
 // use to get data into Go.
 
-// #cgo CFLAGS: -I${SRCDIR}/../chanadapter
+// #cgo CFLAGS: -I${SRCDIR}/../ring
 // #include "records.h"
 import "C"
 
@@ -14,17 +14,23 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
-	"github.com/wakechan/wakechan/chanadapter"
+	"github.com/wakechan/wakechan/ring"
 	"golang.org/x/sys/unix"
 )
 
 const (
 	nameRing           = "Ring"
+	nameRingWait       = "Ring, threads that wait for room"
+	nameRingBatches    = "Ring, Batches"
+	nameRingChan       = "Ring, Chan"
+	nameRingChanWait   = "Ring, Chan, threads that wait for room"
+	nameGoChannel      = "goroutines and a Go channel"
 	nameRingSingle     = "Ring, WithSingleProducer"
 	nameRecordCallback = "a cgo callback a record"
 	nameRecordPipe     = "a pipe"
@@ -77,6 +83,8 @@ type carrier struct {
 	close  func()
 	lost   func() uint64   // nil: none can be
 	read   *C.record_floor // not nil: a C thread receives, and no goroutine
+	pace   time.Duration   // not 0: each thread sends recordBatch records in that time, at most
+	full   int64           // how often a thread found no room
 }
 
 func newSink() (*recordSink, uint64) {
@@ -87,17 +95,19 @@ func newSink() (*recordSink, uint64) {
 
 func carriers(length, producers int) []*carrier {
 	list := []*carrier{ringCarrier(nameRing, length), callbackCarrier(length), pipeCarrier(length), batchCarrier(length),
+		waiting(nameRingWait, ringCarrier(nameRing, length)), typedCarrier(nameRingBatches, length),
+		typedCarrier(nameRingChan, length), waiting(nameRingChanWait, typedCarrier(nameRingChan, length)),
 		floorCarrier(nameRecordFloor, C.RECORD_FLOOR, length), floorCarrier(nameRecordRead, C.RECORD_FLOOR_READ, length)}
 	if producers == 1 {
-		list = append(list, ringCarrier(nameRingSingle, length, chanadapter.WithSingleProducer()),
+		list = append(list, ringCarrier(nameRingSingle, length, ring.WithSingleProducer()),
 			floorCarrier(nameRecordSingle, C.RECORD_FLOOR_SINGLE, length))
 	}
 	return list
 }
 
-func ringCarrier(name string, length int, opts ...chanadapter.RingOption) *carrier {
+func ringCarrier(name string, length int, opts ...ring.Option) *carrier {
 	s, _ := newSink()
-	r := must1(chanadapter.NewRing(1<<20, opts...))
+	r := must1(ring.New(1<<20, opts...))
 	h := must1(r.Handle())
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -119,6 +129,82 @@ func ringCarrier(name string, length int, opts ...chanadapter.RingOption) *carri
 	})
 	return &carrier{name: name, way: C.RECORD_RING, target: uint64(h), length: length, sink: s, lost: r.Lost,
 		close: func() { must(r.Close()); reader.Wait() }}
+}
+
+// waiting has the threads wait for room.
+func waiting(name string, c *carrier) *carrier {
+	c.name, c.way, c.lost = name, C.RECORD_RING_WAIT, nil
+	return c
+}
+
+// typedCarrier is a ring that is read as values.
+func typedCarrier(name string, length int) *carrier {
+	if length == 32 {
+		return valuesCarrier[[4]int64](name, length)
+	}
+	return valuesCarrier[[32]int64](name, length)
+}
+
+func valuesCarrier[T [4]int64 | [32]int64](name string, length int) *carrier {
+	s, _ := newSink()
+	r := must1(ring.New(1 << 20))
+	h := must1(r.Handle())
+	take := func(values []T) {
+		sum := int64(0)
+		for i := range values {
+			sum += *(*int64)(unsafe.Pointer(&values[i]))
+		}
+		s.sum.Add(sum)
+		s.add(int64(len(values)))
+	}
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		if name == nameRingChan {
+			for v := range ring.Chan[T](context.Background(), r, 1024) {
+				s.sum.Add(*(*int64)(unsafe.Pointer(&v)))
+				s.add(1)
+			}
+			return
+		}
+		for r.Wait(context.Background()) == nil {
+			for values := range ring.Batches[T](r) {
+				take(values)
+			}
+		}
+	})
+	return &carrier{name: name, way: C.RECORD_RING, target: uint64(h), length: length, sink: s, lost: r.Lost,
+		close: func() { must(r.Close()); reader.Wait() }}
+}
+
+// goChannel has goroutines in place of C threads: what Chan is to be measured by.
+func goChannel(length, producers int) func(n int) time.Duration {
+	if length == 32 {
+		return valuesChannel[[4]int64](producers)
+	}
+	return valuesChannel[[32]int64](producers)
+}
+
+func valuesChannel[T [4]int64 | [32]int64](producers int) func(n int) time.Duration {
+	return func(n int) time.Duration {
+		ch := make(chan T, 1024)
+		start := time.Now()
+		for range producers {
+			go func() {
+				var v T
+				for i := range n {
+					*(*int64)(unsafe.Pointer(&v)) = int64(i)
+					ch <- v
+				}
+			}()
+		}
+		var s recordSink
+		for range n * producers {
+			v := <-ch
+			s.sum.Add(*(*int64)(unsafe.Pointer(&v)))
+			s.count.Add(1)
+		}
+		return time.Since(start)
+	}
 }
 
 func callbackCarrier(length int) *carrier {
@@ -219,7 +305,7 @@ func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) t
 	for i := range threads {
 		r := (*C.recorder)(C.calloc(1, C.sizeof_recorder))
 		r.way, r.target, r.n, r.length = C.int(c.way), C.uint64_t(c.target), C.int64_t(n), C.int64_t(c.length)
-		r.period_ns, r.barrier = C.int64_t(period), barrier.c
+		r.period_ns, r.pace_ns, r.barrier = C.int64_t(period), C.int64_t(c.pace), barrier.c
 		if stamps != nil {
 			r.stamps = (*C.int64_t)(unsafe.SliceData(stamps))
 		}
@@ -237,6 +323,7 @@ func (c *carrier) send(producers, n int, period time.Duration, stamps []int64) t
 		C.recorder_join(r)
 		start = min(start, int64(r.start_ns))
 		sent = max(sent, int64(r.end_ns))
+		c.full += int64(r.full)
 		C.free(unsafe.Pointer(r))
 	}
 	barrier.free()
@@ -254,8 +341,12 @@ const fewestRecords = 20_000
 
 func (b *bench) records() {
 	s := b.section("Records from C threads",
-		"C threads send records in a loop, until a goroutine has all of them; it looks at each. The ways with no goroutine are what is left without all that the ring does for its users, nobody being woken and nothing checked: a reservation by a locked instruction, which other threads respect, and the bytes, which nobody reads; the same with a C thread that looks at each, and gives back zeroed memory, 64 KiB at once, as the ring's reader must; and that for a single thread, without the locked instruction. Those two are no bound: how far a reader stays behind decides how often a line of the cache goes from core to core and back. Time for one record, all threads together. A full ring (1 MiB) is tried again; how many such refusals came for 1,000 records stands in the last column. A ring gets full when its reader is slower than the threads, or is kept from its processor for as long as 1 MiB lasts them (some 0.5 ms of 32-byte records). One of 16 MiB would hold all that a round sends, and pay for memory that is in no cache.")
+		"C threads send records in a loop, until a goroutine has all of them; it looks at each. The ways with no goroutine are what is left without all that the ring does for its users, nobody being woken and nothing checked: a reservation by a locked instruction, which other threads respect, and the bytes, which nobody reads; the same with a C thread that looks at each, and gives back zeroed memory, 64 KiB at once, as the ring's reader must; and that for a single thread, without the locked instruction. Those two are no bound: how far a reader stays behind decides how often a line of the cache goes from core to core and back. Time for one record, all threads together. A full ring (1 MiB) is tried again, but by threads that wait for room, as goroutines wait at a Go channel; how many such refusals came for 1,000 records stands in the last column. A ring gets full when its reader is slower than the threads, or is kept from its processor for as long as 1 MiB lasts them (some 0.5 ms of 32-byte records). One of 16 MiB would hold all that a round sends, and pay for memory that is in no cache.")
 	t := s.table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "full")
+	paced := b.section("Records at a pace that the reader keeps up with",
+		fmt.Sprintf("The same, but the threads together send as many records in a second as 0.7 of what Ring took from them above: %d at a time, and who is early sleeps. So the reader keeps up, but for moments in which several wake up at once, or it has no processor. A way that bears the pace takes as long as the pace. CPU is the process's, user and system. Refusals are counted for both ways here: one tries again, the other waits.", recordBatch)).
+		table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "CPU a record", "full")
+	worst := spread{}
 	for _, length := range []int{32, 256} {
 		for _, producers := range b.pick([]int{1, 2, 4}, []int{1, 2}) {
 			list := carriers(length, producers)
@@ -269,10 +360,15 @@ func (b *bench) records() {
 					return time.Duration(float64(run(m)) * float64(n) / float64(m))
 				}})
 			}
+			channel := goChannel(length, producers)
+			contestants = append(contestants, contestant{name: nameGoChannel, run: func(n int) time.Duration {
+				m := max(n, fewestRecords)
+				return time.Duration(float64(channel(m)) * float64(n) / float64(m))
+			}})
 			scores := b.compete(fmt.Sprintf("Records/bytes=%d/producers=%d", length, producers), b.rounds(30), b.length(30*time.Millisecond), contestants)
 			for i, sc := range scores {
 				m, full := sc.spread(), "-"
-				if list[i].lost != nil {
+				if i < len(list) && list[i].lost != nil {
 					refused := 1000 * float64(list[i].lost()) / float64(sent[i])
 					full = fmt.Sprintf("%.3g", refused)
 					if length == 32 && sc.name == nameRingSingle {
@@ -288,12 +384,44 @@ func (b *bench) records() {
 				b.floor("ring", find(scores, nameRecordRead).against(callback))
 				b.floor("ring-single", find(scores, nameRecordSingle).against(callback))
 			}
+			ratio := b.recordsAtAPace(paced, length, producers, scores[0].spread().median, list[0], list[slices.IndexFunc(list, func(c *carrier) bool { return c.name == nameRingWait })])
+			if ratio.median > worst.median {
+				worst = ratio
+			}
 			for _, c := range list {
 				c.close()
 			}
 		}
 	}
+	b.target("ring-wait", worst)
 	b.recordsWhileTheWorldStops()
+}
+
+// recordBatch is how many records threads send between two looks at the clock, if they have a pace.
+const recordBatch = C.RECORD_BATCH_SIZE
+
+// recordsAtAPace has threads send at 0.7 of the rate at which a record takes so many ns, and returns how
+// long the second way takes by the first one's time.
+func (b *bench) recordsAtAPace(t *table, length, producers int, ns float64, list ...*carrier) spread {
+	contestants := make([]contestant, len(list))
+	cpu, sent := make([]time.Duration, len(list)), make([]int, len(list))
+	for i, c := range list {
+		c.pace, c.full = time.Duration(ns*float64(producers)*recordBatch/0.7), 0
+		contestants[i] = contestant{name: c.name, run: func(n int) time.Duration {
+			m, before := max(n, fewestRecords), processCPU()
+			took := c.run(producers)(m)
+			cpu[i] += processCPU() - before
+			sent[i] += m * producers
+			return time.Duration(float64(took) * float64(n) / float64(m))
+		}}
+	}
+	scores := b.compete(fmt.Sprintf("Paced/bytes=%d/producers=%d", length, producers), b.rounds(30), b.length(30*time.Millisecond), contestants)
+	for i, sc := range scores {
+		m := sc.spread()
+		t.add(length, producers, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)),
+			duration(float64(cpu[i])/float64(sent[i])), fmt.Sprintf("%.3g", 1000*float64(list[i].full)/float64(sent[i])))
+	}
+	return scores[1].against(scores[0])
 }
 
 func (b *bench) recordsWhileTheWorldStops() {

@@ -12,7 +12,7 @@
 extern void goRecord(uint32_t, void *, uintptr_t);
 extern void goBatch(uint32_t, void *, uintptr_t);
 
-enum { RECORD_RING, RECORD_CALLBACK, RECORD_PIPE, RECORD_BATCH, RECORD_FLOOR, RECORD_FLOOR_READ, RECORD_FLOOR_SINGLE };
+enum { RECORD_RING, RECORD_RING_WAIT, RECORD_CALLBACK, RECORD_PIPE, RECORD_BATCH, RECORD_FLOOR, RECORD_FLOOR_READ, RECORD_FLOOR_SINGLE };
 
 /* The floors of a ring: a reservation, the bytes, and a header written last. Nobody is woken. RECORD_FLOOR: the reservation is
  * one that other producers respect; nobody reads. RECORD_FLOOR_READ: a C thread reads beside it, which yields its processor
@@ -44,6 +44,7 @@ typedef struct {
   uint64_t target; /* ring, number of the sink, or descriptor */
   int64_t n, length;
   int64_t period_ns; /* 0: back to back */
+  int64_t pace_ns;   /* not 0: RECORD_BATCH_SIZE records take as long at least */
   int64_t *stamps;   /* with a period: how long each call took */
   pthread_barrier_t *barrier;
   pthread_t thread;
@@ -59,6 +60,12 @@ static inline __attribute__((always_inline)) void record_send(recorder *r, int w
     while (notifier_ring_push(r->target, rec, (size_t)length) == NOTIFIER_FULL) {
       r->full++;
       sched_yield();
+    }
+    break;
+  case RECORD_RING_WAIT:
+    while (notifier_ring_try(r->target, rec, (size_t)length) == NOTIFIER_FULL) {
+      r->full++;
+      (void)notifier_ring_wait(r->target, (size_t)length, -1);
     }
     break;
   case RECORD_CALLBACK:
@@ -104,7 +111,7 @@ static inline __attribute__((always_inline)) void record_send(recorder *r, int w
 
 static inline __attribute__((always_inline)) void record_loop(recorder *r, int way, int64_t length) {
   char rec[RECORD_MOST];
-  int64_t due = r->start_ns, i;
+  int64_t due = r->start_ns, pace = r->pace_ns, i;
   memset(rec, 1, sizeof rec);
   for (i = 0; i < r->n; i++) {
     memcpy(rec, &i, sizeof i);
@@ -116,6 +123,10 @@ static inline __attribute__((always_inline)) void record_loop(recorder *r, int w
       record_send(r, way, length, rec);
       r->stamps[i] = now_ns() - t;
     } else {
+      if (pace && !(i % RECORD_BATCH_SIZE)) {
+        if (due > now_ns()) sleep_until(due);
+        due += pace;
+      }
       record_send(r, way, length, rec);
     }
   }
@@ -127,10 +138,8 @@ static void *recorder_main(void *argument) {
   recorder *r = (recorder *)argument;
   pthread_barrier_wait(r->barrier);
   r->start_ns = now_ns();
-  if (r->period_ns) {
-    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-    (void)real_time();
-  }
+  if (r->pace_ns || r->period_ns) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  if (r->period_ns) (void)real_time();
 #define RECORD_WAY(way)                               \
   case way:                                           \
     if (r->length == 32) record_loop(r, way, 32);     \
@@ -138,6 +147,7 @@ static void *recorder_main(void *argument) {
     break
   switch (r->way) {
     RECORD_WAY(RECORD_RING);
+    RECORD_WAY(RECORD_RING_WAIT);
     RECORD_WAY(RECORD_CALLBACK);
     RECORD_WAY(RECORD_PIPE);
     RECORD_WAY(RECORD_BATCH);

@@ -22,6 +22,7 @@ func (b *bench) redundant() {
 	t := s.table("producers", "way", "time a call", "quartiles", "notifier is")
 	for _, producers := range b.pick([]int{1, 2, 4, 8}, []int{1, 2}) {
 		n, c, ch := withNotifier(nameNotifier), withCallback(), withCallbackHandle()
+		f, bound, pure := withFunction(), withBound(), withPurego()
 		fd := newEventFD(unix.EFD_NONBLOCK)
 		list := []contestant{
 			{name: nameNotifier, run: producersOf(n.way, n.target, producers)},
@@ -29,6 +30,9 @@ func (b *bench) redundant() {
 			{name: nameCallbackHandle, run: producersOf(ch.way, ch.target, producers)},
 			{name: nameWrite, run: producersOf(wayEventFD, uint64(fd), producers)},
 			{name: nameFence, run: producersOf(wayFence, 0, producers)},
+			{name: nameFunction, run: producersOf(f.way, f.target, producers)},
+			{name: nameBound, run: producersOf(bound.way, bound.target, producers)},
+			{name: namePurego, run: producersOf(pure.way, pure.target, producers)},
 		}
 		var closers []func()
 		for _, l := range loopLibraries() {
@@ -45,17 +49,22 @@ func (b *bench) redundant() {
 		for _, f := range closers {
 			f()
 		}
-		n.close()
-		ch.close()
+		for _, a := range []arrangement{n, ch, f, bound, pure} {
+			a.close()
+		}
 		must(unix.Close(fd))
 		for i, sc := range scores {
 			m := sc.spread()
-			if i < 5 {
+			if i < 8 {
 				s.plot(fmt.Sprint(producers), sc.name, m)
 			}
 			t.add(producers, sc.name, duration(m.median), quartiles(m), ratio(scores[0].against(sc)))
 		}
 		if producers == 1 {
+			function := find(scores, nameFunction)
+			b.target("function", function.against(scores[0]))
+			b.target("bound", find(scores, nameBound).against(scores[0]))
+			b.target("function-purego", function.against(find(scores, namePurego)))
 			fence := find(scores, nameFence)
 			for key, rival := range map[string]string{"callback": nameCallback, "write": nameWrite} {
 				b.target(key, scores[0].against(find(scores, rival)))

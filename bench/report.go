@@ -97,10 +97,23 @@ var promises = []struct {
 }{
 	{"callback", "foreign notify, already pending", "a cgo callback that does the same", 1. / 8, "x"},
 	{"write", "the same", "write(2) to an eventfd", 1. / 80, "x"},
+	{"function", "a function of notifier.Callback, already pending", "the header's, inline", 1.15, "x"},
+	{"bound", "a function of Notifier.Bind, already pending", "the same", noLimit, "x"},
+	{"function-purego", "a function of notifier.Callback, already pending", "purego.NewCallback and a channel", 1. / 10, "x"},
 	{"roundtrip-epoll", "round trip C thread -> goroutine selecting on C -> C thread, back to back", "two C threads with eventfd + epoll", 0.6, "x"},
 	{"roundtrip-callback", "the same", "a cgo callback", 0.5, "x"},
 	{"cold", "cold wake-up (1,000 a second), p50, receiver on C", "a hand-made eventfd + os.File + goroutine + channel", 1.0, "x"},
+	{"cold-function", "the same, by a function of notifier.Callback", "the header's, inline", 1.05, "x"},
 	{"cold-cpu", "the same, CPU of the process", "no lingering", 1.2, "x"},
+	{"bystander-p50", "a socket's reader beside 20,000 notifications a second, GOMAXPROCS 1, p50", "no lingering", 1.5, "x"},
+	{"bystander-p90", "the same, p90", "no lingering", 1.5, "x"},
+	{"bystander-busy-p50", "the same on all processors with a busy goroutine, p50", "no lingering", 1.5, "x"},
+	{"bystander-busy-p90", "the same, p90", "no lingering", 1.5, "x"},
+	{"bystander-ring-p50", "a socket's reader beside a ring's, GOMAXPROCS 1, p50", "no lingering", 1.5, "x"},
+	{"bystander-ring-p90", "the same, p90", "no lingering", 1.5, "x"},
+	{"bystander-ring-busy-p50", "the same on all processors with a busy goroutine, p50", "no lingering", 1.5, "x"},
+	{"bystander-ring-busy-p90", "the same, p90", "no lingering", 1.5, "x"},
+	{"nobody", "notifications every 50 to 90 µs that nobody receives, CPU of the process", "no lingering", 1.2, "x"},
 	{"cold-eventfd", "cold wake-up, receiver in the Wait of an EventFD", "a cgo callback", 1.2, "x"},
 	{"stopworld", "foreign notify while the world stops (runtime.ReadMemStats), p99 of the producer's call", "a cgo callback", 1. / 20, "x"},
 	{"go-redundant", "Go Notify, token already there", "a bare select with default", 2.3, "x"},
@@ -114,6 +127,12 @@ var promises = []struct {
 	{"ring-single-full", "the same: pushes that found it full, and were tried again", "", noLimit, "of 1,000"},
 	{"ring", "ring for any number of producers: the same time", "a cgo callback a record", 1. / 8, "x"},
 	{"ring-stopworld", "the same while the world stops (runtime.ReadMemStats), p99 of the producer's call", "the same", 1. / 20, "x"},
+	{"ring-wait", "threads that wait for room, at 0.7 of what the reader takes: time a record, the worst of the six rows", "threads that try again", 1.25, "x"},
+	{"group", "CPU an event, a Group of 900 descriptors of which 50 are ready", "a Watcher each and reflect.Select", 0.6, "x"},
+	{"watcher", "memory of a Watcher in a Group", "one with a channel", 1, "x"},
+	{"change", "Watcher.Change", "EPOLL_CTL_MOD", 1.5, "x"},
+	{"change-allocs", "the same, allocations", "", 0, ""},
+	{"out", "Out: p99 of a read, while Go collects garbage", "C writes the same memory, without Go", 1.2, "x"},
 }
 
 func (b *bench) targetTable() string {
@@ -153,7 +172,7 @@ func (b *bench) targetTable() string {
 	return t.String()
 }
 
-const floorsNote = "The floor is what the same ratio would be for what nobody can do without, measured in the same rounds: for a pending notification a full fence and nothing else; for Go's Notify a function that has such a fence and looks at the channel; for the round trip a goroutine that looks at one word and sends to the one that answers; for EventFD a goroutine in os.File.Read, with no context and no channel; for many notifiers 100 whose bits lie as far apart as those of 100,000; for the rings, as near as one can come, the same done in C: a reservation (by a locked instruction, if there may be other producers), the bytes, and a C thread that reads them and gives back zeroed memory, with nobody to wake and nothing checked."
+const floorsNote = "The floor is what the same ratio would be for what nobody can do without, measured in the same rounds: for a pending notification a full fence and nothing else; for Go's Notify a function that has such a fence and looks at the channel; for the round trip a goroutine that looks at one word and sends to the one that answers; for EventFD a goroutine in os.File.Read, with no context and no channel; for many notifiers 100 whose bits lie as far apart as those of 100,000; for a Group the same with an epoll set of its own, which a thread waits in; for the rings, as near as one can come, the same done in C: a reservation (by a locked instruction, if there may be other producers), the bytes, and a C thread that reads them and gives back zeroed memory, with nobody to wake and nothing checked."
 
 func (b *bench) text(took time.Duration) string {
 	var s strings.Builder
@@ -171,7 +190,7 @@ func (b *bench) text(took time.Duration) string {
 	fmt.Fprintf(&s, "Written by `%s` (%.0f s) on %s: %s, %d cores, GOMAXPROCS %d, %s, Linux %s.\n\n",
 		command, took.Seconds(), time.Now().Format("2006-01-02"), cpuModel(), runtime.NumCPU(), runtime.GOMAXPROCS(0),
 		runtime.Version(), unix.ByteSliceToString(u.Release[:]))
-	s.WriteString("Not measured: Poll.Trigger of cloudwego/netpoll, which exports no way to get a Poll (v0.7.2), and Rust's and Zig's loops, which need other toolchains and are cited in docs/performance.md.\n\n")
+	s.WriteString("Not measured: Poll.Trigger of cloudwego/netpoll, which exports no way to get a Poll (v0.7.2), and Rust's and Zig's loops, which need other toolchains and are cited in bench/NOTES.md.\n\n")
 	s.WriteString("All contestants of a table run in one process, interleaved in short rounds; a time is the median over the rounds, with the quartiles around it. A ratio is the median of the ratios in each round, again with quartiles: other load on the machine hits all alike. Below 1 this library is faster. `notifier is` (and alike) divides its time by that row's.\n\n")
 	if all := disturbed.quiet + disturbed.kept; all > 0 && !b.quick {
 		fmt.Fprintf(&s, "Rounds in which other processes used more than %.0f%% of the machine are run again, up to %d times each: %d were, and of the %d that count %.0f%% were disturbed all the same.\n\n",

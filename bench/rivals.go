@@ -10,7 +10,9 @@ import (
 	"runtime"
 	"runtime/cgo"
 	"time"
+	"unsafe"
 
+	"github.com/ebitengine/purego"
 	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/notifier"
 	"golang.org/x/sys/unix"
@@ -52,6 +54,9 @@ const (
 	nameEventFD        = "chanadapter.EventFD, Wait"
 	nameCallback       = "cgo callback + channel"
 	nameCallbackHandle = "cgo callback + runtime/cgo.Handle + channel"
+	nameFunction       = "notifier.Callback"
+	nameBound          = "Notifier.Bind"
+	namePurego         = "purego.NewCallback + channel"
 	nameFile           = "eventfd + os.File + goroutine + channel"
 	nameRead           = "eventfd + os.File, Read and no channel"
 	namePipe           = "os.Pipe + goroutine + channel"
@@ -86,6 +91,48 @@ func withCallbackHandle() arrangement {
 	c := make(chan struct{}, 1)
 	h := cgo.NewHandle(c)
 	return arrangement{name: nameCallbackHandle, way: wayCallbackHandle, target: uint64(h), c: c, close: h.Delete}
+}
+
+// withFunction is the header's function without the header.
+func withFunction() arrangement {
+	a := withNotifier(nameFunction)
+	return a.through(must1(notifier.Callback(0)), a.target)
+}
+
+// withBound is for libraries that have no argument for us.
+func withBound() arrangement {
+	p := must1(notifier.NewPoller())
+	n := must1(p.New())
+	a := arrangement{name: nameBound, c: n.C(), close: func() { must(p.Close()) }}
+	return a.through(must1(n.Bind()), 0)
+}
+
+// withPurego is a Go function as a C function without cgo; the program has cgo all the
+// same.
+func withPurego() arrangement {
+	c := make(chan struct{}, 1)
+	send := func(uintptr) uintptr {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+		return 0
+	}
+	a := arrangement{name: namePurego, c: c, close: func() {}}
+	function := purego.NewCallback(send)
+	return a.through(*(*unsafe.Pointer)(unsafe.Pointer(&function)), 0)
+}
+
+// through makes a library's callback of the arrangement.
+func (a arrangement) through(function unsafe.Pointer, argument uint64) arrangement {
+	target, free := register(function, argument)
+	before := a.close
+	a.way, a.target = wayFunction, target
+	a.close = func() {
+		before()
+		free()
+	}
+	return a
 }
 
 // withFile is the eventfd that people wrap by hand.

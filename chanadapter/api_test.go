@@ -12,3 +12,11 @@ import (
 func TestAPIStays(t *testing.T) {
 	golden.Holds(t, "api.golden", golden.API(t, "."))
 }
+
+func TestClockString(t *testing.T) {
+	for clock, name := range map[Clock]string{Realtime: "realtime", Boottime: "boottime", 3: "Clock(3)"} {
+		if clock.String() != name {
+			t.Errorf("%d is %s", clock, clock)
+		}
+	}
+}

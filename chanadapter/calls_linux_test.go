@@ -3,7 +3,7 @@
 package chanadapter
 
 // This file holds what happens when Linux refuses any one of the system calls of an
-// adapter: each fails in turn. Not where mmap is mmap2.
+// adapter: each fails in turn. Not where fcntl is fcntl64, and fstat fstat64.
 
 import (
 	"context"
@@ -43,133 +43,60 @@ func refused(t *testing.T, err error, call int) {
 var nameOf = map[int]string{
 	unix.SYS_EVENTFD2: "eventfd2", unix.SYS_TIMERFD_CREATE: "timerfd_create", unix.SYS_PIDFD_OPEN: "pidfd_open",
 	unix.SYS_EPOLL_CREATE1: "epoll_create1", unix.SYS_FCNTL: "fcntl", unix.SYS_EPOLL_CTL: "epoll_ctl",
-	unix.SYS_MEMFD_CREATE: "memfd_create", unix.SYS_FTRUNCATE: "ftruncate", unix.SYS_MMAP: "mmap", unix.SYS_MADVISE: "madvise",
 }
 
 // Whichever call fails as something is made: the error names it, and nothing is left;
 // or it does without. The first call fails, then the second, and so on.
 func TestEachCallOfMakingFails(t *testing.T) {
 	testenv.FailCalls(t, func(c *testenv.Calls) {
-		fd := uintptr(eventfd(t))
-		ring := func(options ...RingOption) func() (io.Closer, error) {
-			return func() (io.Closer, error) { return NewRing(1<<16, options...) }
-		}
+		fd, blocking := uintptr(eventfd(t)), uintptr(eventfd(t))
+		require.NoError(t, unix.SetNonblock(int(blocking), false))
 		watched := []int{unix.SYS_EPOLL_CREATE1, unix.SYS_FCNTL, unix.SYS_EPOLL_CTL}
+		before := len(ourGoroutinesBut())
 		for name, tried := range map[string]struct {
-			make     func() (io.Closer, error)
-			fatal    []int // these must fail,
-			harmless []int // and these must not
+			make   func() (io.Closer, error)
+			fatal  []int // these must fail
+			others bool  // it does without some others: what /proc says
 		}{
 			"EventFD": {make: func() (io.Closer, error) { return NewEventFD() },
 				fatal: []int{unix.SYS_EVENTFD2, unix.SYS_FCNTL, unix.SYS_EPOLL_CTL}},
+			"opened EventFD": {make: func() (io.Closer, error) { return OpenEventFD(fd) },
+				fatal: []int{unix.SYS_FCNTL, unix.SYS_EPOLL_CTL}, others: true},
+			"opened blocking EventFD": {make: func() (io.Closer, error) { return OpenEventFD(blocking) },
+				fatal: watched, others: true},
 			"Timer": {make: func() (io.Closer, error) { return NewTimer(Boottime) },
 				fatal: append(watched, unix.SYS_TIMERFD_CREATE)},
 			"Process": {make: func() (io.Closer, error) { return Process(os.Getpid()) },
 				fatal: append(watched, unix.SYS_PIDFD_OPEN)},
 			"Watcher": {make: func() (io.Closer, error) { return Watch(fd) }, fatal: watched},
-			"Ring": {make: ring(),
-				harmless: []int{unix.SYS_MEMFD_CREATE, unix.SYS_FTRUNCATE, unix.SYS_MMAP, unix.SYS_MADVISE}},
-			"Ring, mapped twice": {make: ring(withMemory(mirroredMemory{})),
-				fatal:    []int{unix.SYS_MEMFD_CREATE, unix.SYS_FTRUNCATE, unix.SYS_MMAP, unix.SYS_MADVISE},
-				harmless: []int{unix.SYS_MADVISE}}, // the one that is to be refused
-			"Ring, mapped once": {make: ring(withMemory(privateMemory{})), fatal: []int{unix.SYS_MMAP}},
 		} {
-			// What is made once for all: the control blocks of rings, and what is known
-			// about the system.
-			for range 2 {
-				var all []io.Closer
-				for range minIdleControls + 1 {
-					r, err := NewRing(1 << 16)
-					require.NoError(t, err)
-					require.True(t, r.b.mirrored)
-					all = append(all, r)
-				}
-				for _, r := range all {
-					require.NoError(t, r.Close())
-				}
-			}
-			var fatal, harmless []int
-			shared := 0
+			var fatal []int
 			for n := 1; ; n++ {
 				var call int
 				var err error
 				testenv.LeavesNothing(t, fmt.Sprintf("%s, call %d", name, n), func() {
 					var made io.Closer
 					call = c.Fail(n, unix.EPERM, func() { made, err = tried.make() })
-					if r, ok := made.(*Ring); ok && err == nil {
-						if call != unix.SYS_MADVISE {
-							require.Equal(t, call < 0 && name != "Ring, mapped once", r.b.mirrored)
-						} else if !r.b.mirrored {
-							shared++
-						}
-						require.NoError(t, r.Push([]byte("record")))
-						require.Equal(t, [][]byte{[]byte("record")}, recordsOf(r))
-					}
 					if err == nil {
 						require.NoError(t, made.Close())
 					}
 					require.Nil(t, sharedSet())
+					goroutinesEnd(t, before) // that of a set that broke gives it back
 				})
 				if call < 0 {
 					require.NoError(t, err)
 					break
-				} else if err == nil {
-					harmless = append(harmless, call)
-				} else {
-					fatal = append(fatal, call)
-					refused(t, err, call)
 				}
-			}
-			if name == "Ring" {
-				require.Equal(t, 2, shared, "for each of the two places")
-			}
-			require.Subset(t, fatal, tried.fatal, name)
-			if tried.fatal == nil {
-				require.Empty(t, fatal, name)
-			}
-			require.Subset(t, harmless, tried.harmless, name)
-			if tried.harmless == nil {
-				require.Empty(t, harmless, name)
-			}
-		}
-	})
-}
-
-// A ring that gets no control block gives back its data.
-func TestEachCallOfAControlBlockFails(t *testing.T) {
-	testenv.FailCalls(t, func(c *testenv.Calls) {
-		for _, memory := range ringMemories {
-			ringPool.idle = nil
-			r, err := NewRing(1<<16, withMemory(memory))
-			require.NoError(t, err)
-			require.NoError(t, r.Close())
-			refusals, copied := 0, 0
-			for n := 1; ; n++ {
-				var call int
-				step := func() {
-					call = c.Fail(n, unix.EPERM, func() { r, err = NewRing(1<<16, withMemory(memory)) })
-				}
-				if step(); err != nil {
-					refused(t, err, call)
-					testenv.LeavesNothing(t, fmt.Sprint("call ", n), step)
-					refusals++
+				if err == nil { // it does without
+					if !tried.others {
+						require.Contains(t, []int{unix.SYS_FSTAT, unix.SYS_READLINKAT, unix.SYS_EPOLL_CTL}, call, name)
+					}
 					continue
 				}
-				require.NoError(t, r.Push([]byte("record")))
-				require.Len(t, recordsOf(r), 1)
-				require.NoError(t, r.Close())
-				if call < 0 {
-					require.Zero(t, r.b.pid)
-					break
-				}
-				require.Equal(t, unix.SYS_MADVISE, call)
-				if r.b.pid != 0 {
-					require.EqualValues(t, os.Getpid(), r.b.pid)
-					copied++
-				}
+				fatal = append(fatal, call)
+				refused(t, err, call)
 			}
-			require.Equal(t, 1, copied, "the one that asks for zeros, and no other")
-			require.Equal(t, map[ringMemory]int{mirroredMemory{}: 8, privateMemory{}: 2}[memory], refusals)
+			require.Subset(t, fatal, tried.fatal, name)
 		}
 	})
 }
@@ -195,30 +122,35 @@ func TestEachCallOfAnEventFDFails(t *testing.T) {
 			"of semaphore": {mustEventFD(t, Semaphore()), context.Background()},
 		} {
 			e := tried.e
-			for _, errno := range []syscall.Errno{unix.EPERM, unix.EINTR, unix.ENOSYS} {
+			for _, errno := range []syscall.Errno{unix.EPERM, unix.EACCES, unix.EINTR, unix.ENOSYS, unix.EINVAL, 0} {
 				for n, call := 1, 0; call >= 0; n++ {
 					noPreadv2.Store(false)
 					add(t, e, 1)
 					var err error
-					call = c.Fail(n, errno, func() { err = e.Wait(tried.ctx) })
-					if errno == unix.EPERM && call >= 0 {
-						require.Equal(t, unix.SYS_PREADV2, call, name)
-						require.ErrorIs(t, err, unix.EPERM, name)
-						err = e.Wait(context.Background()) // it is still there
-					}
-					require.NoError(t, err, name)
+					call = c.FailIf(n, unix.SYS_PREADV2, errno, func() { err = e.Wait(tried.ctx) })
+					require.NoError(t, err, "%s, %v: another call does", name, errno)
 				}
 			}
 			noPreadv2.Store(true)
 			add(t, e, 1)
 			var err error
-			call := c.Fail(1, unix.ENOSYS, func() { err = e.Wait(tried.ctx) })
+			call := c.FailIf(1, unix.SYS_READ, unix.EPERM, func() { err = e.Wait(tried.ctx) })
 			require.Equal(t, unix.SYS_READ, call)
-			require.ErrorIs(t, err, unix.ENOSYS, "there is no other call to try")
-			noPreadv2.Store(false)
+			require.ErrorIs(t, err, unix.EPERM, "there is no other call to try")
+			require.ErrorIs(t, e.Err(), unix.EPERM)
 			require.NoError(t, e.Wait(context.Background()))
 			require.NoError(t, e.Err())
+			noPreadv2.Store(false)
 		}
+
+		silent := mustEventFD(t)
+		add(t, silent, 3)
+		noPreadv2.Store(true)
+		require.Equal(t, unix.SYS_READ, c.FailIf(1, unix.SYS_READ, unix.EACCES, func() { require.Zero(t, silent.Value()) }))
+		require.ErrorIs(t, silent.Err(), unix.EACCES, "the 0 is none that the kernel said")
+		require.EqualValues(t, 3, silent.Value())
+		require.NoError(t, silent.Err())
+		noPreadv2.Store(false)
 
 		e := mustEventFD(t)
 		for n, call := 1, 0; call >= 0; n++ {
@@ -291,23 +223,76 @@ func TestEachCallOfATimerFails(t *testing.T) {
 // The watching goroutine's look at its set.
 func TestEachCallOfAHarvestFails(t *testing.T) {
 	testenv.FailCalls(t, func(c *testenv.Calls) {
-		mux, err := newMultiplexer()
+		mux, err := newMultiplexer(kind{})
 		require.NoError(t, err)
 		s := mux.(*epollSet)
-		defer s.file.Close()
+		defer s.free(false)
 		fd := eventfd(t)
-		require.NoError(t, s.add(uintptr(fd), 77, interest{events: EventRead}))
+		_, err = s.add(uintptr(fd), 77, wish{interest: interest{events: EventRead}})
+		require.NoError(t, err)
 		require.NoError(t, signal(fd))
 		var keys []uintptr
-		s.found = func(key uintptr, _ Events) { keys = append(keys, key) }
-		require.Equal(t, unix.SYS_EPOLL_PWAIT, c.Fail(1, unix.EPERM, func() { require.True(t, s.harvest(0)) }))
+		s.found = func(key uintptr, _ Events) bool { keys = append(keys, key); return true }
+		require.Equal(t, unix.SYS_EPOLL_PWAIT, c.FailIf(1, unix.SYS_EPOLL_PWAIT, unix.EPERM, func() { require.True(t, s.harvest(0)) }))
 		require.ErrorIs(t, s.err, unix.EPERM)
 		require.ErrorContains(t, s.err, "epoll_pwait")
 		require.Empty(t, keys)
 		s.err = nil
-		require.Equal(t, unix.SYS_EPOLL_PWAIT, c.Fail(1, unix.EINTR, func() { require.False(t, s.harvest(0)) }))
+		require.Equal(t, unix.SYS_EPOLL_PWAIT, c.FailIf(1, unix.SYS_EPOLL_PWAIT, unix.EINTR, func() { require.False(t, s.harvest(0)) }))
 		require.NoError(t, s.err)
 		require.Equal(t, []uintptr{77}, keys, "it looked again, and nothing was lost")
+	})
+}
+
+// A receiver's look at its group's own set: all is told, and nothing is left.
+func TestEachCallOfCollectFails(t *testing.T) {
+	testenv.FailCalls(t, func(c *testenv.Calls) {
+		ownSetFrom(t, 0)
+		for n, call := range map[int]int{1: unix.SYS_EPOLL_PWAIT, 2: unix.SYS_EPOLL_CTL} {
+			g := mustGroup(t)
+			fd := eventfd(t)
+			w := mustWatch(t, fd, In(g))
+			require.NoError(t, signal(fd))
+			receive(t, g.C())
+			// The first epoll_ctl looks after the set, before anything is taken out of it.
+			require.Equal(t, call, c.FailIf(n, call, unix.EPERM, func() { all(g) }))
+			receive(t, w.Done())
+			require.ErrorIs(t, w.Err(), unix.EPERM)
+			require.ErrorContains(t, w.Err(), "the watching of descriptors broke")
+			<-w.reg.set.exited
+			again := mustWatch(t, fd, In(g))
+			receive(t, g.C())
+			found, _ := all(g)
+			require.Contains(t, found, again)
+			require.NoError(t, w.Close())
+			require.NoError(t, g.Close())
+		}
+	})
+}
+
+// If a set of its own cannot be made for a group, whichever call fails, its Watchers are
+// in that of all.
+func TestEachCallOfAnOwnSetFails(t *testing.T) {
+	testenv.FailCalls(t, func(c *testenv.Calls) {
+		ownSetFrom(t, 0)
+		mustWatch(t, eventfd(t))
+		fd := eventfd(t)
+		call := 0
+		for n := 1; call >= 0; n++ {
+			testenv.LeavesNothing(t, fmt.Sprint("call ", n), func() {
+				g := NewGroup()
+				var w *Watcher
+				var err error
+				call = c.Fail(n, unix.EMFILE, func() { w, err = Watch(uintptr(fd), In(g)) })
+				require.NoError(t, err)
+				require.True(t, call >= 0 || w.reg.set == g.ownSet())
+				require.NoError(t, signal(fd))
+				receive(t, g.C())
+				found, _ := all(g)
+				require.Equal(t, []*Watcher{w}, found)
+				require.NoError(t, g.Close())
+			})
+		}
 	})
 }
 
@@ -316,12 +301,12 @@ func TestEpollSetWithoutItsFile(t *testing.T) {
 	fd := eventfd(t)
 	w := mustWatch(t, fd)
 	settle(t)
-	require.NoError(t, w.set.mux.(*epollSet).file.Close())
+	require.NoError(t, w.reg.set.mux.(*epollSet).file.Close())
 	receive(t, w.Done())
-	<-w.set.exited
+	<-w.reg.set.exited
 	require.ErrorContains(t, w.Err(), "the watching of descriptors broke")
 	again := mustWatch(t, fd)
-	require.NotSame(t, w.set, again.set)
+	require.False(t, w.reg.set == again.reg.set, "it is in the broken set")
 	require.NoError(t, signal(fd))
 	receive(t, again.C())
 	require.NoError(t, w.Close())
@@ -335,23 +320,24 @@ func TestEachAnswerOfEpollCtl(t *testing.T) {
 		fd, other := eventfd(t), mustWatch(t, eventfd(t))
 		for errno, says := range map[syscall.Errno]string{
 			unix.EBADF:  "it is not open",
-			unix.EPERM:  "it is always ready",
-			unix.EINVAL: "it is an epoll set that would wait for itself",
+			unix.EPERM:  "is always ready",
+			unix.EINVAL: "watched through 500 descriptors",
 			unix.ELOOP:  "watched through 500 descriptors",
 			unix.ENOSPC: "/proc/sys/fs/epoll/max_user_watches",
 			unix.ENOMEM: "epoll_ctl",
 			unix.EEXIST: "its owner closed it", // there is nothing to take over
 		} {
+			// The first looks after the set, the second is fd's.
 			var err error
-			call := c.Fail(1, errno, func() { _, err = Watch(uintptr(fd)) })
+			call := c.FailIf(2, unix.SYS_EPOLL_CTL, errno, func() { _, err = Watch(uintptr(fd)) })
 			require.Equal(t, unix.SYS_EPOLL_CTL, call)
 			require.ErrorContains(t, err, says)
 			require.ErrorContains(t, err, fmt.Sprint("cannot watch descriptor ", fd))
 			if errno != unix.EEXIST {
 				require.ErrorIs(t, err, errno)
 			}
-			require.Len(t, other.set.byKey, 1)
-			require.Len(t, other.set.byFD, 1)
+			require.Len(t, other.reg.set.byKey, 1)
+			require.Len(t, other.reg.set.byFD, 1)
 
 			w := mustWatch(t, fd)
 			require.NoError(t, signal(fd))
@@ -359,15 +345,15 @@ func TestEachAnswerOfEpollCtl(t *testing.T) {
 			call = c.Fail(1, errno, func() { err = w.Rearm() })
 			require.Equal(t, unix.SYS_EPOLL_CTL, call)
 			switch errno {
-			case unix.EBADF, unix.EPERM:
+			case unix.EBADF, unix.EPERM, unix.EINVAL:
 				require.ErrorContains(t, err, "its owner closed it")
 				require.Equal(t, err, w.Err())
 				<-w.Done()
 				// The kernel has it still, as it would not in truth.
-				require.NoError(t, unix.EpollCtl(w.set.mux.(*epollSet).fd, unix.EPOLL_CTL_DEL, fd, nil))
+				require.NoError(t, unix.EpollCtl(w.reg.set.mux.(*epollSet).fd, unix.EPOLL_CTL_DEL, fd, nil))
 			default:
 				require.ErrorIs(t, err, errno)
-				require.ErrorContains(t, err, fmt.Sprint("cannot rearm descriptor ", fd))
+				require.ErrorContains(t, err, fmt.Sprintf("cannot watch descriptor %d anew", fd))
 				require.NoError(t, w.Err(), "it is watched as before")
 				require.NoError(t, signal(fd))
 				receive(t, w.C())

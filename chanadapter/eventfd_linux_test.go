@@ -7,12 +7,15 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,7 +93,7 @@ func TestEventFDWaitEndsWithItsContext(t *testing.T) {
 func TestEventFDCancelAgainstWrite(t *testing.T) {
 	e := mustEventFD(t)
 	rounds := 20000
-	if testing.Short() {
+	if !testenv.Long() {
 		rounds = 2000
 	}
 	start := make(chan context.CancelFunc)
@@ -277,22 +280,6 @@ func TestEventFDClose(t *testing.T) {
 	}
 }
 
-func TestEventFDNilAndZero(t *testing.T) {
-	for name, e := range map[string]*EventFD{"nil": nil, "zero": {}} {
-		t.Run(name, func(t *testing.T) {
-			assert.Panics(t, func() { e.C() })
-			assert.Equal(t, ErrClosed, e.Wait(context.Background()))
-			assert.Equal(t, ErrClosed, e.Err())
-			assert.NoError(t, e.Close())
-			assert.Zero(t, e.Value())
-			assert.Equal(t, ^uintptr(0), e.FD())
-			_, err := e.File()
-			assert.Equal(t, ErrClosed, err)
-			<-e.Done()
-		})
-	}
-}
-
 func TestEventFDInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := mustEventFD(t)
@@ -361,6 +348,259 @@ func TestEventFDChild(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestEventFDWhereASandboxDeniesPreadv2 has it answered in the ways that sandboxes have,
+// from before the EventFD is made.
+func TestEventFDWhereASandboxDeniesPreadv2(t *testing.T) {
+	for _, errno := range []syscall.Errno{unix.ENOSYS, unix.EPERM, unix.EACCES, unix.EOPNOTSUPP, unix.EINVAL, 0} {
+		t.Run(fmt.Sprintf("errno %d", int(errno)), func(t *testing.T) {
+			if !testenv.Child(t) {
+				return
+			}
+			testenv.RefuseWith(t, unix.SYS_PREADV2, errno)
+			for name, made := range map[string]func() *EventFD{
+				"nonblocking": func() *EventFD { return mustEventFD(t) },
+				"blocking":    func() *EventFD { return mustOpen(t, blockingEventFD(t, 0)) },
+			} {
+				e := made()
+				require.Equal(t, context.Canceled, e.Wait(canceled), name)
+				add(t, e, 3)
+				require.EqualValues(t, 3, e.Value(), name)
+				add(t, e, 4)
+				require.NoError(t, e.Wait(patience(t)), name)
+				require.EqualValues(t, 4, e.Value(), name)
+				ended := make(chan error)
+				go func() { ended <- e.Wait(patience(t)) }()
+				runtime.Gosched()
+				add(t, e, 5)
+				require.NoError(t, <-ended, name)
+				require.EqualValues(t, 5, e.Value(), name)
+				c := e.C()
+				add(t, e, 6)
+				receive(t, c)
+				require.EqualValues(t, 6, e.Value(), name)
+				require.NoError(t, e.Err(), name)
+				require.NoError(t, e.Close())
+			}
+		})
+	}
+}
+
+// What is there already costs no memory to take, whatever the context is.
+func TestEventFDAllocatesNothing(t *testing.T) {
+	if testenv.Race {
+		t.Skip("the race detector allocates")
+	}
+	e := mustEventFD(t)
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for name, ctx := range map[string]context.Context{"without end": context.Background(), "with an end": ctx, "ended": canceled} {
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			_, _ = unix.Write(int(e.FD()), one)
+			_ = e.Wait(ctx)
+		}), name)
+	}
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		_, _ = unix.Write(int(e.FD()), one)
+		assert.NotZero(t, e.Value())
+	}), "Value")
+	e.C() // has the place to wait from now on
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		_, _ = unix.Write(int(e.FD()), one)
+		_ = e.Wait(ctx)
+	}), "beside C")
+}
+
+// blockingEventFD is somebody else's.
+func blockingEventFD(t testing.TB, flags int) int {
+	t.Helper()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|flags)
+	require.NoError(t, err)
+	own(t, fd)
+	return fd
+}
+
+// qemu-s390x swaps the bytes of what is read from an eventfd, but not through a
+// duplicate of fcntl(2) (seen with 7.2).
+var misreadDuplicates = sync.OnceValue(func() bool {
+	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer closeDescriptor(uintptr(fd))
+	other, err := duplicate(uintptr(fd))
+	if err != nil {
+		return false
+	}
+	defer closeDescriptor(other)
+	n, err := readPlainly(other, new(sync.Mutex))
+	return err == nil && n != 1
+})
+
+func mustOpen(t testing.TB, fd int) *EventFD {
+	t.Helper()
+	if misreadDuplicates() {
+		t.Skip("this emulator misreads duplicates of an eventfd")
+	}
+	e, err := OpenEventFD(uintptr(fd))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// TestOpenEventFD has an eventfd of others, nonblocking and blocking: its flags stay, and
+// so does the descriptor.
+func TestOpenEventFD(t *testing.T) {
+	for _, flags := range []int{0, unix.EFD_NONBLOCK} {
+		t.Run(fmt.Sprintf("flags %#x", flags), func(t *testing.T) {
+			fd := blockingEventFD(t, flags)
+			require.NoError(t, signal(fd)) // before
+			e := mustOpen(t, fd)
+			require.NotEqual(t, uintptr(fd), e.FD())
+			assert.Contains(t, e.String(), strconv.Itoa(int(e.FD())))
+			require.NoError(t, e.Wait(patience(t)))
+			assert.EqualValues(t, 1, e.Value())
+			assert.Equal(t, context.Canceled, e.Wait(canceled))
+
+			ended := make(chan error)
+			for range 1000 {
+				go func() { ended <- e.Wait(patience(t)) }()
+				require.NoError(t, signal(fd))
+				require.NoError(t, <-ended)
+			}
+			assert.EqualValues(t, 1000, e.Value())
+			for range 100 { // asleep
+				go func() { ended <- e.Wait(patience(t)) }()
+				inNetpoller(t, "EventFD).block")
+				require.NoError(t, signal(fd))
+				require.NoError(t, <-ended)
+			}
+			assert.EqualValues(t, 100, e.Value())
+
+			c := e.C()
+			inNetpoller(t, "(*EventFD).announce")
+			for range 1000 {
+				require.NoError(t, signal(fd))
+				receive(t, c)
+				e.Value()
+			}
+			now, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+			require.NoError(t, err)
+			assert.Equal(t, flags&unix.O_NONBLOCK, now&unix.O_NONBLOCK, "it is as its owner made it")
+
+			f, err := e.File()
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+			go func() { ended <- e.Wait(context.Background()) }()
+			runtime.Gosched()
+			require.NoError(t, e.Close())
+			assert.Equal(t, ErrClosed, <-ended)
+			assert.Equal(t, "EventFD(closed)", e.String())
+			require.NoError(t, signal(fd), "it is open still")
+		})
+	}
+}
+
+// Its owner may close it at any time: the duplicate stays.
+func TestOpenEventFDOutlivesItsOwner(t *testing.T) {
+	fd := blockingEventFD(t, 0)
+	e := mustOpen(t, fd)
+	closeEarly(t, fd)
+	add(t, e, 2)
+	require.NoError(t, e.Wait(patience(t)))
+	assert.EqualValues(t, 2, e.Value())
+}
+
+func TestOpenEventFDOfASemaphore(t *testing.T) {
+	for _, flags := range []int{0, unix.EFD_NONBLOCK} {
+		e := mustOpen(t, blockingEventFD(t, unix.EFD_SEMAPHORE|flags))
+		info, _ := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", e.FD()))
+		require.Equal(t, strings.Contains(string(info), "eventfd-semaphore: 1"), e.semaphore)
+		for _, known := range []bool{e.semaphore, false} { // false: before Linux 6.5
+			e.semaphore = known
+			add(t, e, 3)
+			require.NoError(t, e.Wait(canceled))
+			want := uint64(1)
+			if !known {
+				want = 2 // that of Wait too
+			}
+			assert.Equal(t, want, e.Value())
+			require.NoError(t, e.Wait(canceled))
+			assert.Equal(t, context.Canceled, e.Wait(canceled))
+			e.Value()
+			// One write of as many permits as there are waiters wakes them all.
+			for range 20 {
+				var all sync.WaitGroup
+				for range 8 {
+					all.Go(func() { assert.NoError(t, e.Wait(patience(t))) })
+				}
+				runtime.Gosched()
+				add(t, e, 8)
+				all.Wait()
+			}
+			e.Value()
+		}
+	}
+}
+
+// TestOpenEventFDReadByOthers: a blocking one that two read blocks neither.
+func TestOpenEventFDReadByOthers(t *testing.T) {
+	fd := blockingEventFD(t, 0)
+	a, b := mustOpen(t, fd), mustOpen(t, fd)
+	if a.Value(); noPreadv2.Load() {
+		t.Skip("without preadv2 it may: see readPlainly")
+	}
+	const total = 2000
+	var got atomic.Int64
+	ctx, cancel := context.WithCancel(patience(t))
+	defer cancel()
+	var all sync.WaitGroup
+	for _, e := range []*EventFD{a, b, a, b} {
+		all.Go(func() {
+			for e.Wait(ctx) == nil {
+				if got.Add(int64(e.Value())) >= total {
+					cancel()
+				}
+			}
+		})
+	}
+	for range total {
+		require.NoError(t, signal(fd))
+	}
+	all.Wait()
+	assert.EqualValues(t, total, got.Load()+int64(a.Value())+int64(b.Value()))
+}
+
+func TestOpenEventFDOfSomethingElse(t *testing.T) {
+	r, _ := pipe(t)
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	require.NoError(t, err)
+	own(t, timer)
+	file, err := os.Open("/dev/null")
+	require.NoError(t, err)
+	defer file.Close()
+	for name, wrong := range map[string]struct {
+		fd   uintptr
+		want error
+	}{
+		"a pipe":        {uintptr(r), unix.EINVAL},
+		"a timerfd":     {uintptr(timer), unix.EINVAL},
+		"a device":      {file.Fd(), unix.EINVAL},
+		"not open":      {1 << 20, unix.EBADF},
+		"-1":            {^uintptr(0), unix.EBADF},
+		"beyond an int": {uintptr(uint64(1)<<32&uint64(^uintptr(0))) | uintptr(eventfd(t)), unix.EBADF},
+	} {
+		if name == "beyond an int" && strconv.IntSize == 32 {
+			continue
+		}
+		before := openDescriptors()
+		_, err := OpenEventFD(wrong.fd)
+		assert.ErrorIs(t, err, wrong.want, name)
+		assert.ErrorContains(t, err, fmt.Sprint("descriptor ", int(wrong.fd)), name)
+		assert.Equal(t, before, openDescriptors(), name)
+	}
+}
+
 // TestEventFDWithoutPreadv2 runs the way that old kernels go.
 func TestEventFDWithoutPreadv2(t *testing.T) {
 	defer noPreadv2.Store(noPreadv2.Swap(true))
@@ -374,11 +614,24 @@ func TestEventFDWithoutPreadv2(t *testing.T) {
 func BenchmarkEventFDWait(b *testing.B) {
 	e := mustEventFD(b)
 	one := binary.NativeEndian.AppendUint64(nil, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, _ = unix.Write(int(e.FD()), one)
-		_ = e.Wait(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for name, ctx := range map[string]context.Context{"background": context.Background(), "cancellable": ctx} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = unix.Write(int(e.FD()), one)
+				_ = e.Wait(ctx)
+			}
+		})
 	}
+	b.Run("value", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = unix.Write(int(e.FD()), one)
+			_ = e.Value()
+		}
+	})
 }
 
 // TestManyFindOutThatPreadv2IsMissing at the same time, which is an error for none.
@@ -405,4 +658,13 @@ func TestManyFindOutThatPreadv2IsMissing(t *testing.T) {
 		}
 	}
 	assert.True(t, noPreadv2.Load())
+}
+
+// The goroutine behind C has nobody's profiler labels.
+func TestEventFDHasNoLabels(t *testing.T) {
+	e := mustEventFD(t)
+	labelled(func() { e.C() })
+	add(t, e, 1)
+	receive(t, e.C())
+	requireUnlabelled(t, "(*EventFD).announce")
 }

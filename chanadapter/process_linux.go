@@ -1,41 +1,32 @@
 package chanadapter
 
-// This file holds Process for Linux: a pidfd, watched.
+// This file holds what Process asks of Linux (pidfd_open(2)).
 
 import (
 	"fmt"
-	"os"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
 
-// Process returns a Watcher that gets one token when process pid has ended. It
-// need not be a child. It has a descriptor (on Windows a handle) of its own, and
-// Close closes that.
-//
-// It does not reap: a child's exit status is there for os.Process.Wait or the
-// like, which does not block once the token came. On Linux a process that has
-// ended but is not reaped yet can be watched too: there is a token at once.
-//
-// The error says so if there is no such process, or if pid is a thread of one. It
-// matches errors.ErrUnsupported where the system has no such thing: Linux before
-// 5.3, and anything but Linux and Windows.
-func Process(pid int) (*Watcher, error) {
+func openProcess(pid int) (uintptr, error) {
+	switch {
+	case pid <= 0:
+		return 0, fmt.Errorf("no process has the number %d, they begin at 1: %w", pid, unix.EINVAL)
+	case pid > math.MaxInt32: // of which the kernel would take the lower half
+		return 0, fmt.Errorf("no process %d: %w", pid, unix.ESRCH)
+	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	switch err {
 	case nil:
+		return uintptr(fd), nil
 	case unix.ESRCH:
-		return nil, fmt.Errorf("chanadapter: no process %d: %w", pid, err)
+		return 0, fmt.Errorf("no process %d: %w", pid, err)
 	case unix.EINVAL, unix.ENOENT:
-		return nil, fmt.Errorf("chanadapter: %d is not a process, but perhaps a thread of one: %w", pid, err)
+		return 0, fmt.Errorf("%d is not a process, but a thread of one: %w", pid, err)
 	default:
-		return nil, fmt.Errorf("chanadapter: cannot watch process %d: %w", pid, os.NewSyscallError("pidfd_open", err))
+		return 0, fmt.Errorf("cannot watch process %d: %w", pid, deniedCall("pidfd_open", err))
 	}
-	free := func() { _ = unix.Close(fd) }
-	// One-shot: some kernels announce the reaping as well.
-	w, err := watch(uintptr(fd), free, nil, []Option{Level()})
-	if err != nil {
-		free()
-	}
-	return w, err
 }
+
+func closeProcess(fd uintptr) { closeDescriptor(fd) }

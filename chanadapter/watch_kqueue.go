@@ -11,6 +11,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -21,7 +22,10 @@ import (
 const (
 	errBadDescriptor = unix.EBADF
 	thing            = "descriptor"
+	pollHalfClosed   = 0 // there is no such bit
 )
+
+func kindOf(uintptr) (kind, error) { return kind{}, nil }
 
 type kqueueSet struct {
 	fd     int
@@ -29,14 +33,16 @@ type kqueueSet struct {
 	events []unix.Kevent_t
 	ended  atomic.Bool // shut was called
 
-	// keys has the key that was last registered for a descriptor: see add.
-	keys map[uintptr]uintptr
+	mu    sync.Mutex // held by shut and free
+	freed bool
+
+	entries map[uintptr]kqueueEntry // by descriptor: what was last registered
 }
 
 var _ multiplexer = (*kqueueSet)(nil)
 
-func newMultiplexer() (multiplexer, error) {
-	s := &kqueueSet{events: newEvents(128), keys: map[uintptr]uintptr{}}
+func newMultiplexer(kind) (multiplexer, error) {
+	s := &kqueueSet{events: newEvents(128), entries: map[uintptr]kqueueEntry{}}
 	// There is no flag for close-on-exec everywhere, so no fork may come between.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -51,7 +57,7 @@ func newMultiplexer() (multiplexer, error) {
 	}
 	unix.CloseOnExec(s.quit[0])
 	unix.CloseOnExec(s.quit[1])
-	if err := s.change(s.quit[0], 0, unix.EVFILT_READ, unix.EV_ADD); err != nil {
+	if err := s.change(s.quit[0], 0, change{unix.EVFILT_READ, unix.EV_ADD}); err != nil {
 		s.free(false)
 		return nil, os.NewSyscallError("kevent", err)
 	}
@@ -77,83 +83,143 @@ var filters = []struct {
 	{EventWrite, unix.EVFILT_WRITE},
 }
 
-func (s *kqueueSet) add(fd uintptr, key uintptr, i interest) error {
-	if i.events&EventPriority != 0 {
-		return &refusal{"this system does not tell of exceptional data", errors.ErrUnsupported}
+// filtersOf returns the events whose filters an interest needs. That the other side
+// has closed for writing is told by that for reading only, and that it does not read
+// any more by that for writing.
+func filtersOf(i wish) Events {
+	e := i.events & (EventRead | EventWrite)
+	if i.events&EventHangUp != 0 {
+		e |= EventRead | EventWrite
 	}
-	if fd > math.MaxInt32 {
-		return &refusal{"it is negative or too large for a descriptor", unix.EBADF}
+	if i.hangUp {
+		e |= EventRead
 	}
-	if n := int(fd); n == s.fd || n == s.quit[0] || n == s.quit[1] { // so it was free a moment ago
-		return &refusal{"it is not open", unix.EBADF}
-	}
-	// EV_ADD changes a registration that is there. EV_ENABLE does not make one;
-	// at worst there is a token for nothing. But most systems take over the key of
-	// whatever change, so it must be the one that the registration has.
-	if registered, ok := s.keys[fd]; ok {
-		for _, f := range filters {
-			if s.change(int(fd), registered, f.filter, unix.EV_ENABLE) == nil {
-				return errRegistered
-			}
-		}
-	}
-	flags := unix.EV_ADD | unix.EV_CLEAR
-	if i.level {
-		flags = unix.EV_ADD | evDispatch
-	}
-	for _, f := range filters {
-		if i.events&f.event == 0 {
-			continue
-		}
-		switch err := s.change(int(fd), key, f.filter, flags); err {
-		case nil:
-		case unix.EBADF:
-			return &refusal{"it is not open", err}
-		default:
-			s.remove(fd, key) // of two filters the one that is there
-			return &refusal{"kqueue cannot wait for it", os.NewSyscallError("kevent", err)}
-		}
-	}
-	s.keys[fd] = key
-	return nil
+	return e
 }
 
-// modify disables and enables: enabling what is enabled does not look anew on
-// every system. It never makes a registration, so it cannot touch another file's.
-func (s *kqueueSet) modify(fd uintptr, key uintptr, i interest) error {
-	s.keys[fd] = key
+// kqueueEntry is what is registered for a descriptor.
+type kqueueEntry struct {
+	key     uintptr
+	filters Events
+}
+
+func (s *kqueueSet) add(fd, key uintptr, i wish) (Events, error) {
+	if i.events&EventPriority != 0 {
+		return 0, errNoPriority
+	}
+	if fd > math.MaxInt32 {
+		return 0, &refusal{"it is negative or too large for a descriptor", unix.EBADF}
+	}
+	if !s.intact() {
+		return 0, errBroken
+	}
+	if n := int(fd); n == s.fd || n == s.quit[0] || n == s.quit[1] { // so it was free a moment ago
+		return 0, &refusal{"it is not open", unix.EBADF}
+	}
+	if s.registered(fd, 0) {
+		return 0, errRegistered
+	}
+	e := kqueueEntry{key: key}
 	for _, f := range filters {
-		if i.events&f.event == 0 {
+		if filtersOf(i)&f.event == 0 {
 			continue
 		}
-		for _, flags := range []int{unix.EV_DISABLE, unix.EV_ENABLE} {
-			switch err := s.change(int(fd), key, f.filter, flags); err {
-			case nil:
-			case unix.ENOENT, unix.EBADF:
-				return errGone // or the number is another file's
-			default:
-				return os.NewSyscallError("kevent", err)
+		switch err := s.change(int(fd), key, change{f.filter, unix.EV_ADD | unix.EV_CLEAR}); {
+		case err == nil:
+			e.filters |= f.event
+		case err == unix.EBADF:
+			return 0, &refusal{"it is not open", err}
+		case i.events&f.event != 0:
+			s.entries[fd] = e
+			s.remove(fd, key) // of two filters the one that is there
+			return 0, &refusal{"kqueue cannot wait for it", os.NewSyscallError("kevent", err)}
+		}
+	}
+	s.entries[fd] = e
+	return 0, nil
+}
+
+var errNoPriority error = &refusal{"this system does not tell of exceptional data", errors.ErrUnsupported}
+
+// registered reports whether one of the filters is there. The system removes all when
+// the number's file is closed. EV_ENABLE does not make one; at worst there is a token
+// for nothing. But most systems take over the key of whatever change, so it must be
+// the one that the registration has.
+func (s *kqueueSet) registered(fd, _ uintptr) bool {
+	e := s.entries[fd]
+	for _, f := range filters {
+		if e.filters&f.event != 0 && s.change(int(fd), e.key, change{f.filter, unix.EV_ENABLE}) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// modify disables and enables what is registered: enabling what is enabled does not
+// look anew on every system. It makes a new filter only after that, since the kernel
+// stops at the first change that fails: so it cannot touch another file's number.
+func (s *kqueueSet) modify(fd, key uintptr, i wish) (Events, error) {
+	if i.events&EventPriority != 0 {
+		return 0, errNoPriority
+	}
+	e := s.entries[fd]
+	want := filtersOf(i)
+	var all [6]change
+	changes := all[:0]
+	for _, f := range filters {
+		if e.filters&f.event != 0 {
+			changes = append(changes, change{f.filter, unix.EV_DISABLE})
+			if want&f.event != 0 {
+				changes = append(changes, change{f.filter, unix.EV_ENABLE})
 			}
 		}
 	}
-	return nil
+	for _, f := range filters {
+		if want&f.event != 0 && e.filters&f.event == 0 {
+			changes = append(changes, change{f.filter, unix.EV_ADD | unix.EV_CLEAR})
+		}
+	}
+	switch err := s.change(int(fd), key, changes...); err {
+	case nil:
+		s.entries[fd] = kqueueEntry{key, e.filters | want}
+		return 0, nil
+	case unix.ENOENT, unix.EBADF:
+		if !s.intact() {
+			return 0, errBroken
+		}
+		return 0, errGone // or the number is another file's
+	default:
+		return 0, os.NewSyscallError("kevent", err)
+	}
 }
 
 // remove's errors say that the filter is not there.
-func (s *kqueueSet) remove(fd uintptr, key uintptr) {
-	delete(s.keys, fd)
+func (s *kqueueSet) remove(fd, key uintptr) (orphan bool) {
+	e := s.entries[fd]
+	delete(s.entries, fd)
 	for _, f := range filters {
-		_ = s.change(int(fd), key, f.filter, unix.EV_DELETE)
+		if e.filters&f.event != 0 && s.intact() {
+			_ = s.change(int(fd), key, change{f.filter, unix.EV_DELETE})
+		}
 	}
+	return false
 }
 
 // abandon has nothing to free.
-func (s *kqueueSet) abandon(uintptr) {}
+func (s *kqueueSet) abandon(uintptr) (orphan bool) { return false }
 
-func (s *kqueueSet) change(fd int, key uintptr, filter, flags int) error {
-	e := newEvents(1)
-	unix.SetKevent(&e[0], fd, filter, flags)
-	*keyOf(&e[0]) = key
+// renew is never called: the system leaves no orphans.
+func (s *kqueueSet) renew() error { return errors.ErrUnsupported }
+
+// change is one of what kevent changes.
+type change struct{ filter, flags int }
+
+func (s *kqueueSet) change(fd int, key uintptr, changes ...change) error {
+	e := newEvents(len(changes))
+	for i, c := range changes {
+		unix.SetKevent(&e[i], fd, c.filter, c.flags)
+		*keyOf(&e[i]) = key
+	}
 	for {
 		if _, err := unix.Kevent(s.fd, e, nil, nil); err != unix.EINTR {
 			return err
@@ -161,8 +227,19 @@ func (s *kqueueSet) change(fd int, key uintptr, filter, flags int) error {
 	}
 }
 
-func (s *kqueueSet) wait(found func(key uintptr, e Events)) error {
+// intact reports whether fd and quit are what they were: no other queue has quit.
+func (s *kqueueSet) intact() bool {
+	return s.change(s.quit[0], 0, change{unix.EVFILT_READ, unix.EV_ENABLE}) == nil
+}
+
+func (s *kqueueSet) wait(found func(key uintptr, e Events) (goOn bool)) error {
 	for {
+		if s.ended.Load() {
+			return nil
+		}
+		if !s.intact() { // before anything is taken out of it
+			return errBroken
+		}
 		timeout := unix.NsecToTimespec(int64(watchInterval))
 		n, err := unix.Kevent(s.fd, nil, s.events, &timeout)
 		switch {
@@ -174,29 +251,49 @@ func (s *kqueueSet) wait(found func(key uintptr, e Events)) error {
 			return os.NewSyscallError("kevent", err) // the descriptor is another's
 		}
 		for i := range s.events[:n] {
-			e := &s.events[i]
+			key := *keyOf(&s.events[i])
+			if key == 0 {
+				continue // quit, or told already
+			}
+			// Reading and writing of one descriptor are one token: a OneShot
+			// Watcher gets no second one, and may be ready for the first for ever.
 			var ready Events
-			for _, f := range filters {
-				if int(e.Filter) == f.filter {
-					ready = f.event
+			for j := i; j < n; j++ {
+				if e := &s.events[j]; *keyOf(e) == key {
+					ready |= eventsOf(e)
+					*keyOf(e) = 0
 				}
 			}
-			if e.Flags&unix.EV_EOF != 0 {
-				ready |= EventHangUp
-				if e.Fflags != 0 { // the socket's error
-					ready |= EventError
-				}
-			}
-			if e.Flags&unix.EV_ERROR != 0 {
-				ready |= EventError
-			}
-			found(*keyOf(e), ready)
+			_ = found(key, ready) // there are no orphans to stop for
 		}
 	}
 }
 
+func eventsOf(e *unix.Kevent_t) (ready Events) {
+	for _, f := range filters {
+		if int(e.Filter) == f.filter {
+			ready = f.event
+		}
+	}
+	if e.Flags&unix.EV_EOF != 0 {
+		ready |= EventHangUp
+		if e.Fflags != 0 { // the socket's error
+			ready |= EventError
+		}
+	}
+	if e.Flags&unix.EV_ERROR != 0 {
+		ready |= EventError
+	}
+	return ready
+}
+
 func (s *kqueueSet) shut() {
 	s.ended.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.freed || !s.intact() {
+		return // and wait sees it at the latest after watchInterval
+	}
 	for {
 		if _, err := unix.Write(s.quit[1], []byte{0}); err != unix.EINTR {
 			return
@@ -204,8 +301,11 @@ func (s *kqueueSet) shut() {
 	}
 }
 
-func (s *kqueueSet) free(broken bool) {
-	if !broken {
+func (s *kqueueSet) free(bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.freed = true
+	if s.intact() {
 		_ = unix.Close(s.fd)
 	}
 	_ = unix.Close(s.quit[0])

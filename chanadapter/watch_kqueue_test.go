@@ -54,21 +54,50 @@ func TestKeysAreNoPointers(t *testing.T) {
 	}
 }
 
-// TestABrokenKqueueIsAFault: somebody closes the library's descriptor. All
-// Watchers end with an error, and new ones work.
+// TestABrokenKqueueIsAFault: somebody closes the library's descriptor, or puts another
+// in its place. All Watchers end with an error, and new ones work. What is there by
+// then is not closed.
 func TestABrokenKqueueIsAFault(t *testing.T) {
-	require.Nil(t, sharedSet())
 	defer func(usual time.Duration) { watchInterval = usual }(watchInterval)
 	watchInterval = 50 * time.Millisecond
 	r, w := pipe(t)
-	n := mustWatch(t, r)
-	settle(t)
-	set := sharedSet()
-	require.NoError(t, unix.Close(set.mux.(*kqueueSet).fd))
-	<-n.Done()
-	<-set.exited
-	assert.ErrorContains(t, n.Err(), "the watching of descriptors broke")
-	again := mustWatch(t, r)
-	put(t, w, "x")
-	receive(t, again.C())
+	strangers, err := unix.Kqueue()
+	require.NoError(t, err)
+	own(t, strangers)
+	for name, by := range map[string]int{"closed": -1, "pipe": r, "kqueue": strangers} {
+		for _, finds := range []string{"self-check", "Watch", "Rearm"} {
+			t.Run(name+"/"+finds, func(t *testing.T) {
+				require.Nil(t, sharedSet())
+				n := mustWatch(t, r)
+				settle(t)
+				set := sharedSet()
+				fd := set.mux.(*kqueueSet).fd
+				if by < 0 {
+					require.NoError(t, unix.Close(fd))
+				} else {
+					require.NoError(t, dup2(by, fd))
+					defer func() { assert.NoError(t, unix.Close(fd), "it was a stranger's") }()
+				}
+				switch finds {
+				case "Watch":
+					again := mustWatch(t, w, Writable())
+					require.False(t, set == again.reg.set, "it is in the broken set")
+					require.NoError(t, again.Close())
+				case "Rearm":
+					require.ErrorContains(t, n.Rearm(), "the watching of descriptors broke")
+				}
+				<-n.Done()
+				<-set.exited
+				assert.ErrorContains(t, n.Err(), "the watching of descriptors broke")
+				again := mustWatch(t, r)
+				put(t, w, "x")
+				receive(t, again.C())
+				drain(r)
+				require.NoError(t, again.Close())
+			})
+		}
+	}
 }
+
+// settleGroups has nothing to do: no group has a set of its own.
+func settleGroups(testing.TB) {}

@@ -1,15 +1,34 @@
 package chanadapter
 
-// This file holds Linux's multiplexer: an epoll set, which is itself a
-// descriptor that the runtime's netpoller waits for. So the goroutine is parked,
-// blocks no thread, and runs on the thread that found it ready. epoll_ctl is all
-// that ever touches a watched descriptor (epoll(7), epoll_ctl(2)).
+// This file holds Linux's multiplexers: epoll sets (epoll(7)). epoll_ctl is all
+// that ever touches a watched descriptor, apart from a poll(2) of those that forget.
+//
+// There are two ways to wait for a set. One is that the set is itself a descriptor
+// which the runtime's netpoller waits for: the goroutine is parked and blocks no
+// thread. But then the runtime polls what is in the set (ep_item_poll) to learn
+// whether the set is ready, and again to report it. A file that forgets what it
+// had to say when it is polled, as a perf event does, would have nothing to say when
+// it matters; and one whose poll blocks, as a FUSE file's may, would block the
+// scheduler. So only what is known to be harmless is watched in that way. Everything
+// else is in sets that nobody else polls, each of whose goroutine blocks a thread;
+// one set for each kind of file, so that a slow one holds up only its like.
+//
+// The own set of a group is in a second one, the gate, and only that is the runtime's.
+// The set is one-shot there. So nothing that happens in it wakes a thread from the
+// moment that the goroutine has put the token until the receiver has collected.
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,64 +41,342 @@ import (
 const (
 	errBadDescriptor = unix.EBADF
 	thing            = "descriptor"
+	pollHalfClosed   = unix.POLLRDHUP
 )
 
-type epollSet struct {
-	fd   int
-	file *os.File
-	conn syscall.RawConn
+// nested is the set of what the runtime may poll.
+const nested = ""
 
+func kindOf(fd uintptr) (kind, error) {
+	if fd > math.MaxInt32 {
+		return kind{}, &refusal{"it is negative or too large for a descriptor", unix.EBADF}
+	}
+	var status unix.Stat_t
+	err := unix.Fstat(int(fd), &status)
+	if err == unix.EBADF {
+		return kind{}, &refusal{"it is not open", err}
+	}
+	if err != nil {
+		return kind{set: "unknown"}, nil
+	}
+	shared := kind{set: nested, collects: true}
+	switch status.Mode & unix.S_IFMT {
+	case unix.S_IFIFO:
+		return shared, nil
+	case unix.S_IFSOCK:
+		// The rest of the forty families is rare, and RDS's poll forgets.
+		switch domain, _ := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN); domain {
+		case unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK, unix.AF_PACKET:
+			return shared, nil
+		}
+		return kind{set: "socket"}, nil
+	case unix.S_IFCHR:
+		// Rdev has 32 bits on mips.
+		return kind{set: fmt.Sprintf("character device %d", unix.Major(uint64(status.Rdev)))}, nil
+	}
+	name := nameOfFile(fd)
+	switch name {
+	case "anon_inode:[eventfd]", "anon_inode:[timerfd]", "anon_inode:[signalfd]", "anon_inode:[pidfd]", "anon_inode:inotify":
+		return shared, nil
+	case "anon_inode:[perf_event]":
+		return kind{set: name, forgets: true}, nil
+	}
+	switch {
+	case strings.HasPrefix(name, "pidfd:"):
+		return shared, nil
+	case strings.HasPrefix(name, "anon_inode:"):
+		return kind{set: name}, nil
+	}
+	k := kind{set: fmt.Sprintf("file system %#x", status.Dev)}
+	var system unix.Statfs_t
+	if unix.Fstatfs(int(fd), &system) == nil {
+		switch system.Type {
+		case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC:
+			k.forgets = true // mountinfo, sysctls, PSI triggers
+		}
+	}
+	return k, nil
+}
+
+// nameOfFile returns what /proc has for fd, or "".
+func nameOfFile(fd uintptr) string {
+	var b [64]byte
+	// The thread's, since it may have a table of descriptors of its own.
+	n, err := unix.Readlink("/proc/thread-self/fd/"+strconv.Itoa(int(fd)), b[:])
+	if err != nil {
+		return ""
+	}
+	return string(b[:n])
+}
+
+type epollSet struct {
+	kind kind
+	epollFiles
 	ended atomic.Bool // shut was called
 
-	found  func(key uintptr, e Events)
+	// mu is held while the files are replaced by renew, and while shut uses them.
+	mu sync.Mutex
+
+	found  func(key uintptr, e Events) bool
+	leave  bool // wait is to return
 	err    error
 	events [128]unix.EpollEvent
 	look   func(fd uintptr) bool
+
+	collected []unix.EpollEvent // as events, for collect
 }
 
-var _ multiplexer = (*epollSet)(nil)
+// epollFiles are the set, the one to wait for, and an eventfd that is registered in both
+// under key 0. By that they are known: no other epoll set has it. It also wakes wait.
+type epollFiles struct {
+	fd, bell int
+	gate     int    // has fd, if fd is a group's own set; else it is fd
+	mark     uint32 // what bell counted at first: it is known by that
 
-func newMultiplexer() (multiplexer, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	// looking is held while has looks, by two threads perhaps: what one puts into a
+	// stranger's set for a moment would be ours to the other. It also tells these files
+	// from others: see madeBy.
+	looking *sync.Mutex
+
+	file *os.File // of gate, if the netpoller waits for it
+	conn syscall.RawConn
+}
+
+// madeBy has, by number, the looking of the files that were made there last. If somebody
+// closes all that a set has, the next set may get the same numbers, and looks the same.
+var madeBy struct {
+	mu   sync.Mutex
+	last map[int]*sync.Mutex
+}
+
+func (f epollFiles) claim(fd int) {
+	madeBy.mu.Lock()
+	defer madeBy.mu.Unlock()
+	if madeBy.last == nil {
+		madeBy.last = map[int]*sync.Mutex{}
+	}
+	madeBy.last[fd] = f.looking
+}
+
+func (f epollFiles) claimed(fd int) bool {
+	madeBy.mu.Lock()
+	defer madeBy.mu.Unlock()
+	return madeBy.last[fd] == f.looking
+}
+
+// disclaim forgets the numbers, before they are closed.
+func (f epollFiles) disclaim() {
+	madeBy.mu.Lock()
+	defer madeBy.mu.Unlock()
+	maps.DeleteFunc(madeBy.last, func(_ int, by *sync.Mutex) bool { return by == f.looking })
+}
+
+var _ collector = (*epollSet)(nil)
+
+func newMultiplexer(k kind) (multiplexer, error) {
+	files, err := makeEpollFiles(k)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return nil, err
 	}
-	// NewFile gives a descriptor to the netpoller only if it is nonblocking.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	s := &epollSet{fd: fd, file: os.NewFile(uintptr(fd), "chanadapter-epoll")}
+	s := &epollSet{kind: k, epollFiles: files}
 	s.look = s.harvest
-	// A file that the netpoller did not take has no deadlines.
-	if err = s.file.SetReadDeadline(time.Time{}); err == nil {
-		s.conn, err = s.file.SyscallConn()
-	}
-	if err != nil {
-		_ = s.file.Close()
-		return nil, fmt.Errorf("the runtime cannot wait for an epoll set: %w", err)
+	if k.group != nil {
+		s.collected = make([]unix.EpollEvent, len(s.events))
 	}
 	return s, nil
 }
 
-func (s *epollSet) add(fd uintptr, key uintptr, i interest) error {
-	if fd > math.MaxInt32 {
-		return &refusal{"it is negative or too large for a descriptor", unix.EBADF}
+func makeEpollFiles(k kind) (f epollFiles, err error) {
+	f.looking = new(sync.Mutex)
+	if f.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return f, os.NewSyscallError("epoll_create1", err)
 	}
-	if int(fd) == s.fd { // so it was free a moment ago
-		return &refusal{"it is not open", unix.EBADF}
+	f.claim(f.fd)
+	f.mark = rand.Uint32()>>1 | 1<<30
+	if f.bell, err = unix.Eventfd(uint(f.mark), unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		f.disclaim()
+		_ = unix.Close(f.fd)
+		return f, os.NewSyscallError("eventfd2", err)
+	}
+	f.claim(f.bell)
+	defer func() {
+		if err == nil {
+			return
+		}
+		f.disclaim()
+		_ = unix.Close(f.bell)
+		if f.gate != f.fd {
+			_ = unix.Close(f.fd)
+		}
+		if f.file != nil {
+			_ = f.file.Close()
+		} else {
+			_ = unix.Close(f.gate)
+		}
+	}()
+	f.gate = f.fd
+	if k.group != nil {
+		if f.gate, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+			return f, os.NewSyscallError("epoll_create1", err)
+		}
+		f.claim(f.gate)
+		if err = unix.EpollCtl(f.fd, unix.EPOLL_CTL_ADD, f.bell, &unix.EpollEvent{Events: unix.EPOLLET}); err != nil {
+			return f, os.NewSyscallError("epoll_ctl", err)
+		}
+		if err = f.open(unix.EPOLL_CTL_ADD); err != nil {
+			return f, err
+		}
+	}
+	if err = unix.EpollCtl(f.gate, unix.EPOLL_CTL_ADD, f.bell, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET}); err != nil {
+		return f, os.NewSyscallError("epoll_ctl", err)
+	}
+	if k.set != nested {
+		return f, nil
+	}
+	// NewFile gives a descriptor to the netpoller only if it is nonblocking.
+	if err = unix.SetNonblock(f.gate, true); err != nil {
+		return f, os.NewSyscallError("fcntl", err)
+	}
+	f.file = os.NewFile(uintptr(f.gate), "chanadapter-epoll")
+	// A file that the netpoller did not take has no deadlines.
+	if err = f.file.SetReadDeadline(time.Time{}); err == nil {
+		f.conn, err = f.file.SyscallConn()
+	}
+	if err != nil {
+		return f, fmt.Errorf("the runtime cannot wait for an epoll set: %w", err)
+	}
+	return f, nil
+}
+
+// open has the gate tell, once, that something is ready in the set. op is
+// EPOLL_CTL_ADD at first and then EPOLL_CTL_MOD.
+func (f epollFiles) open(op int) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: setInGate}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(f.gate, op, f.fd, &e))
+}
+
+const setInGate = 1 // the bell has 0
+
+func isSet(e unix.EpollEvent) bool { return e.Fd == setInGate }
+
+// free gives the files back if they are ours still.
+func (f epollFiles) free() {
+	set, gate, bell := f.has(f.fd), f.has(f.gate), f.claimed(f.bell)
+	f.disclaim()
+	if set && f.gate != f.fd {
+		_ = unix.Close(f.fd)
+	}
+	if gate {
+		if f.file != nil {
+			_ = f.file.Close()
+		} else {
+			_ = unix.Close(f.gate)
+		}
+		_ = unix.Close(f.bell)
+		return
+	}
+	if f.file != nil {
+		abandoned.Store(f.file, nil)
+	}
+	if !bell {
+		return
+	}
+	// The gate is somebody else's, or closed. Is the eventfd ours still (proc(5))?
+	info, _ := os.ReadFile(fmt.Sprintf("/proc/thread-self/fdinfo/%d", f.bell))
+	_, count, _ := strings.Cut(string(info), "eventfd-count:")
+	count, _, _ = strings.Cut(strings.TrimSpace(count), "\n")
+	if n, err := strconv.ParseUint(count, 16, 64); err == nil && n-uint64(f.mark) <= 4 {
+		_ = unix.Close(f.bell)
+	}
+}
+
+// abandoned keeps files whose number is another's from being closed by the
+// garbage collector.
+var abandoned sync.Map
+
+// intact reports whether the files are what they were.
+func (f epollFiles) intact() bool {
+	return f.has(f.fd) && (f.gate == f.fd || f.has(f.gate))
+}
+
+// has reports whether set, which is fd or gate, and bell are what they were:
+// registering one in the other is refused. (The gate could be asked for fd, but then the
+// kernel would go through all that is in fd.)
+func (f epollFiles) has(set int) bool {
+	f.looking.Lock()
+	defer f.looking.Unlock()
+	if !f.claimed(set) || !f.claimed(f.bell) {
+		return false
+	}
+	var e unix.EpollEvent
+	err := f.control(set, unix.EPOLL_CTL_ADD, f.bell, &e)
+	if err == nil { // into a stranger's set, or of a stranger
+		_ = f.control(set, unix.EPOLL_CTL_DEL, f.bell, &e)
+	}
+	return err == unix.EEXIST
+}
+
+// control is epoll_ctl. If the runtime must not poll the set, a file's poll may block,
+// and with it every call for the set: the scheduler must know.
+func (f epollFiles) control(set, op, fd int, e *unix.EpollEvent) error {
+	if f.file != nil {
+		return unix.EpollCtl(set, op, fd, e)
+	}
+	_, _, errno := unix.Syscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(e)), 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func (s *epollSet) add(fd, key uintptr, i wish) (Events, error) {
+	if !s.intact() {
+		return 0, errBroken
+	}
+	if int(fd) == s.fd || int(fd) == s.gate || int(fd) == s.bell { // so it was free a moment ago
+		return 0, &refusal{"it is not open", unix.EBADF}
 	}
 	switch err := s.control(unix.EPOLL_CTL_ADD, fd, key, i); err {
 	case nil:
-		return nil
+		if s.kind.forgets {
+			// epoll has polled it, so what it had to say is forgotten.
+			return i.events &^ EventHangUp, nil
+		}
+		return 0, nil
 	case unix.EEXIST:
-		return errRegistered
+		return 0, errRegistered
+	default:
+		return 0, refusalOf(fd, err)
+	}
+}
+
+// refusalOf says in words why epoll did not take fd.
+func refusalOf(fd uintptr, err error) error {
+	switch err {
 	case unix.EBADF:
+		if flags, ferr := unix.FcntlInt(fd, unix.F_GETFL, 0); ferr == nil && flags&unix.O_PATH != 0 {
+			return &refusal{"it was opened with O_PATH, so it names a file but cannot be read, written or waited for", err}
+		}
 		return &refusal{"it is not open", err}
 	case unix.EPERM:
-		return &refusal{"epoll cannot wait for it, since it is always ready (a regular file or directory?)", err}
+		what := "file"
+		var status unix.Stat_t
+		if unix.Fstat(int(fd), &status) == nil {
+			switch status.Mode & unix.S_IFMT {
+			case unix.S_IFREG:
+				what = "regular file"
+			case unix.S_IFDIR:
+				what = "directory"
+			case unix.S_IFCHR:
+				what = "device without poll(2), such as /dev/null,"
+			}
+		}
+		return &refusal{"epoll cannot wait for it, since a " + what + " is always ready", err}
 	case unix.EINVAL, unix.ELOOP:
-		return &refusal{"it is an epoll set that would wait for itself, or one file is watched through 500 descriptors", err}
+		if nameOfFile(fd) == "anon_inode:[eventpoll]" {
+			return &refusal{"it is an epoll set that would wait for itself, or has more than four in each other", err}
+		}
+		return &refusal{"one file is watched through 500 descriptors or epoll sets", err}
 	case unix.ENOSPC:
 		return &refusal{"the limit /proc/sys/fs/epoll/max_user_watches was reached", err}
 	default:
@@ -87,33 +384,74 @@ func (s *epollSet) add(fd uintptr, key uintptr, i interest) error {
 	}
 }
 
-func (s *epollSet) modify(fd uintptr, key uintptr, i interest) error {
+func (s *epollSet) modify(fd, key uintptr, i wish) (Events, error) {
+	if s.kind.forgets {
+		return s.poll(fd, key)
+	}
 	switch err := s.control(unix.EPOLL_CTL_MOD, fd, key, i); err {
 	case nil:
-		return nil
-	case unix.ENOENT, unix.EBADF, unix.EPERM:
-		return errGone // or the number is another file's
+		return 0, nil
+	case unix.ENOENT, unix.EBADF, unix.EPERM, unix.EINVAL:
+		if !s.intact() {
+			return 0, errBroken
+		}
+		return 0, errGone // or the number is another file's
 	default:
-		return os.NewSyscallError("epoll_ctl", err)
+		return 0, os.NewSyscallError("epoll_ctl", err)
+	}
+}
+
+// poll looks at a descriptor that forgets. EPOLL_CTL_MOD would look for what wait does
+// not find any more.
+func (s *epollSet) poll(fd, key uintptr) (ready Events, err error) {
+	if !s.intact() {
+		return 0, errBroken
+	}
+	if !s.registered(fd, key) {
+		return 0, errGone
+	}
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT | unix.POLLPRI | unix.POLLRDHUP}}
+	for {
+		switch _, err := unix.Poll(p, 0); err {
+		case nil:
+			return FromPoll(p[0].Revents), nil
+		case unix.EINTR:
+		default:
+			return 0, os.NewSyscallError("poll", err)
+		}
 	}
 }
 
 // remove's errors say that the registration is not there, or that its descriptor
 // was closed: then it lives on with a duplicate, if there is one, under a key
 // that nobody answers to. The kernel has no way to remove that.
-func (s *epollSet) remove(fd uintptr, _ uintptr) {
-	_ = unix.EpollCtl(s.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
+func (s *epollSet) remove(fd, _ uintptr) (orphan bool) {
+	return s.intact() && s.control(unix.EPOLL_CTL_DEL, fd, 0, wish{}) != nil
 }
 
 // abandon has nothing to free.
-func (s *epollSet) abandon(uintptr) {}
+func (s *epollSet) abandon(uintptr) (orphan bool) { return true }
 
-func (s *epollSet) control(op int, fd uintptr, key uintptr, i interest) error {
+// registered does not look at the file if it is. If it is not it registers and removes
+// whatever the number names by now.
+func (s *epollSet) registered(fd, key uintptr) bool {
+	err := s.control(unix.EPOLL_CTL_ADD, fd, key, wish{})
+	if err == nil {
+		_ = s.control(unix.EPOLL_CTL_DEL, fd, key, wish{})
+	}
+	return err == unix.EEXIST
+}
+
+func (s *epollSet) control(op int, fd, key uintptr, i wish) error {
 	var e unix.EpollEvent
 	e.Fd, e.Pad = int32(key), int32(uint64(key)>>32) // the 64 bits of user data
-	if i.level {
+	switch {
+	case s.kind.forgets: // what one-shot holds back would be forgotten
+		e.Events = unix.EPOLLET
+		i.events, i.hangUp = EventRead|EventWrite|EventPriority, true
+	case i.oneShot:
 		e.Events = unix.EPOLLONESHOT
-	} else {
+	default:
 		e.Events = unix.EPOLLET
 	}
 	for _, m := range epollMasks {
@@ -121,7 +459,10 @@ func (s *epollSet) control(op int, fd uintptr, key uintptr, i interest) error {
 			e.Events |= m.asked
 		}
 	}
-	return unix.EpollCtl(s.fd, op, int(fd), &e)
+	if i.hangUp {
+		e.Events |= unix.EPOLLRDHUP
+	}
+	return s.epollFiles.control(s.fd, op, int(fd), &e)
 }
 
 // EPOLLHUP and EPOLLERR come without being asked for, EPOLLRDHUP does not.
@@ -129,33 +470,58 @@ var epollMasks = []struct {
 	event        Events
 	asked, found uint32
 }{
-	{EventRead, unix.EPOLLIN | unix.EPOLLRDHUP, unix.EPOLLIN},
+	{EventRead, unix.EPOLLIN, unix.EPOLLIN},
 	{EventWrite, unix.EPOLLOUT, unix.EPOLLOUT},
 	{EventPriority, unix.EPOLLPRI, unix.EPOLLPRI},
 	{EventHangUp, 0, unix.EPOLLHUP | unix.EPOLLRDHUP},
 	{EventError, 0, unix.EPOLLERR},
 }
 
-func (s *epollSet) wait(found func(key uintptr, e Events)) error {
-	s.found = found
-	for {
-		err := s.file.SetReadDeadline(time.Now().Add(watchInterval))
-		if err == nil {
-			err = s.conn.Read(s.look)
+func (s *epollSet) renew() error {
+	files, err := makeEpollFiles(s.kind)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	before := s.epollFiles
+	s.epollFiles = files
+	s.mu.Unlock()
+	before.free()
+	return nil
+}
+
+func (s *epollSet) wait(found func(key uintptr, e Events) (goOn bool)) error {
+	s.found, s.leave = found, false
+	for !s.leave && !s.ended.Load() {
+		var err error
+		if s.kind.set == nested {
+			err = s.park()
+		} else {
+			err = s.block()
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// An error of epoll_pwait tells if the descriptor is another's.
-			err = s.conn.Control(func(fd uintptr) { s.harvest(fd) })
-		}
-		switch {
-		case s.ended.Load(): // conn.Read's own error for that is not exported
-			return nil
-		case err != nil:
-			return err
-		case s.err != nil:
+		if s.err != nil {
 			return s.err
 		}
+		if err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// park waits until harvest returns true, or for watchInterval.
+func (s *epollSet) park() error {
+	if !s.has(s.fd) { // harvest looks after the gate
+		return errBroken
+	}
+	err := s.file.SetReadDeadline(time.Now().Add(watchInterval))
+	if err == nil {
+		err = s.conn.Read(s.look)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // harvest is called back before each sleep and at each edge. It returns false to
@@ -163,44 +529,121 @@ func (s *epollSet) wait(found func(key uintptr, e Events)) error {
 // becomes ready later is a new edge of the epoll set itself.
 func (s *epollSet) harvest(uintptr) bool {
 	for {
-		// It does not block, so the scheduler is not told: see readCounter.
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd),
-			uintptr(unsafe.Pointer(&s.events)), uintptr(len(s.events)), 0, 0, 0)
-		if errno == unix.EINTR {
-			continue
-		}
-		if errno != 0 {
-			s.err = os.NewSyscallError("epoll_pwait", errno)
+		if !s.has(s.gate) { // before anything is taken out of it
+			s.err = errBroken
 			return true
 		}
-		for i := range s.events[:n] {
-			e := &s.events[i]
-			var ready Events
-			for _, m := range epollMasks {
-				if e.Events&m.found != 0 {
-					ready |= m.event
-				}
-			}
-			s.found(uintptr(uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32), ready)
+		n, err := takeReady(s.gate, s.events[:])
+		if err != nil {
+			s.err = err
+			return true
 		}
-		if int(n) < len(s.events) {
+		if s.ended.Load() {
+			return true
+		}
+		if s.gate == s.fd {
+			s.leave = !dispatch(s.events[:n], s.found)
+		} else if slices.ContainsFunc(s.events[:n], isSet) {
+			s.leave = !s.found(0, 0)
+		}
+		if s.leave {
+			return true
+		}
+		if n < len(s.events) {
 			return false
 		}
 	}
 }
 
-func (s *epollSet) shut() {
-	s.ended.Store(true)
-	_ = s.file.Close()
+// takeReady is epoll_pwait that does not block, so the scheduler is not told: see
+// readCounter.
+func takeReady(set int, events []unix.EpollEvent) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(set),
+			uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, os.NewSyscallError("epoll_pwait", errno)
+		}
+	}
 }
 
-// abandoned keeps files whose number may be another's from being closed by the
-// garbage collector. Sets can break at the same time: one is still about to end
-// its Watchers when the next has been made.
-var abandoned sync.Map
-
-func (s *epollSet) free(broken bool) {
-	if broken {
-		abandoned.Store(s.file, nil)
+// collect opens the gate last. That tells of what became ready meanwhile, and of the rest
+// if so much comes all the time that there is no end.
+func (s *epollSet) collect(found func(key uintptr, e Events) (goOn bool)) error {
+	for range 100 {
+		if !s.has(s.fd) { // before anything is taken out of it
+			return errBroken
+		}
+		n, err := takeReady(s.fd, s.collected)
+		if err != nil {
+			return err
+		}
+		if _ = dispatch(s.collected[:n], found); n < len(s.collected) {
+			break
+		}
 	}
+	return s.open(unix.EPOLL_CTL_MOD)
+}
+
+// block waits for watchInterval at most, in a system call.
+func (s *epollSet) block() error {
+	if !s.intact() {
+		return errBroken
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd),
+		uintptr(unsafe.Pointer(&s.events)), uintptr(len(s.events)), uintptr(watchInterval.Milliseconds()), 0, 0)
+	if errno == unix.EINTR {
+		return nil
+	}
+	if errno != 0 {
+		return os.NewSyscallError("epoll_pwait", errno)
+	}
+	s.leave = !dispatch(s.events[:n], s.found)
+	if n != 0 {
+		// The receivers are in this P's queue, which the next call would keep from
+		// them until the scheduler takes the P away.
+		runtime.Gosched()
+	}
+	return nil
+}
+
+// dispatch returns false if found did.
+func dispatch(events []unix.EpollEvent, found func(key uintptr, e Events) (goOn bool)) (goOn bool) {
+	goOn = true
+	for i := range events {
+		e := &events[i]
+		key := uintptr(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
+		if key == 0 {
+			continue // the bell
+		}
+		var ready Events
+		for _, m := range epollMasks {
+			if e.Events&m.found != 0 {
+				ready |= m.event
+			}
+		}
+		goOn = found(key, ready) && goOn
+	}
+	return goOn
+}
+
+func (s *epollSet) shut() {
+	s.ended.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.intact() {
+		return // and wait sees it at the latest after watchInterval
+	}
+	_, _ = unix.Write(s.bell, binary.NativeEndian.AppendUint64(nil, 1))
+}
+
+func (s *epollSet) free(bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epollFiles.free()
+	s.fd, s.gate, s.bell = -1, -1, -1 // shut may come late
 }

@@ -4,10 +4,12 @@ package chanadapter
 // what it reports, ten thousand descriptors, an epoll set that breaks.
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/internal/testenv"
 )
 
 func eventfd(t testing.TB) int {
@@ -51,10 +55,26 @@ func TestEpollRefuses(t *testing.T) {
 	dir, err := os.Open(filepath.Dir(name))
 	require.NoError(t, err)
 	defer dir.Close()
-	for _, f := range []*os.File{file, dir} {
-		_, err := Watch(f.Fd())
-		assert.ErrorIs(t, err, unix.EPERM)
-		assert.ErrorContains(t, err, "regular file or directory")
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer null.Close()
+	path, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(path)
+	for _, c := range []struct {
+		fd   uintptr
+		is   error
+		says string
+	}{
+		{file.Fd(), unix.EPERM, "a regular file is always ready"},
+		{dir.Fd(), unix.EPERM, "a directory is always ready"},
+		{null.Fd(), unix.EPERM, "a device without poll(2), such as /dev/null, is always ready"},
+		{uintptr(path), unix.EBADF, "it was opened with O_PATH"},
+	} {
+		_, err := Watch(c.fd)
+		assert.ErrorIs(t, err, c.is)
+		assert.ErrorContains(t, err, c.says)
+		assert.ErrorContains(t, err, fmt.Sprintf("descriptor %d", c.fd))
 	}
 
 	// An epoll set can be watched, but not in a circle.
@@ -62,7 +82,7 @@ func TestEpollRefuses(t *testing.T) {
 	require.NoError(t, err)
 	defer unix.Close(inner)
 	w := mustWatch(t, inner)
-	set := sharedSet().mux.(*epollSet).fd
+	set := w.reg.set.mux.(*epollSet).fd
 	assert.Error(t, unix.EpollCtl(inner, unix.EPOLL_CTL_ADD, set, &unix.EpollEvent{Events: unix.EPOLLIN}))
 	_, err = Watch(uintptr(set))
 	assert.ErrorIs(t, err, unix.EBADF)
@@ -73,6 +93,19 @@ func TestEpollRefuses(t *testing.T) {
 	_, err = Watch(uintptr(outer))
 	assert.ErrorIs(t, err, unix.ELOOP)
 	assert.ErrorContains(t, err, "wait for itself")
+
+	// Nor more than four in each other, of which the library's is one.
+	deepest := inner
+	for range 4 {
+		next, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		require.NoError(t, err)
+		defer unix.Close(next)
+		require.NoError(t, unix.EpollCtl(next, unix.EPOLL_CTL_ADD, deepest, &unix.EpollEvent{Events: unix.EPOLLIN}))
+		deepest = next
+	}
+	_, err = Watch(uintptr(deepest))
+	assert.ErrorIs(t, err, unix.ELOOP)
+	assert.ErrorContains(t, err, "more than four in each other")
 
 	fd := eventfd(t)
 	require.NoError(t, unix.EpollCtl(inner, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN}))
@@ -125,20 +158,20 @@ func TestCloseLeavesNothingInTheEpollSet(t *testing.T) {
 		require.NoError(t, err)
 		return strings.Count(string(info), "tfd:")
 	}
-	require.Equal(t, 1, registered())
+	require.Equal(t, 2, registered(), "one is the set's own")
 	r, w := pipe(t)
 	n, m := mustWatch(t, r), mustWatch(t, w, Writable())
-	require.Equal(t, 3, registered())
+	require.Equal(t, 4, registered())
 	require.NoError(t, n.Close())
 	require.NoError(t, m.Close())
-	assert.Equal(t, 1, registered())
+	assert.Equal(t, 2, registered())
 }
 
 // TestTenThousand: each Watcher hears of its descriptor and of no other, and none
 // costs a thread.
 func TestTenThousand(t *testing.T) {
 	count := 10_000
-	if testing.Short() {
+	if !testenv.Long() {
 		count = 1_000
 	}
 	var limit unix.Rlimit
@@ -180,48 +213,329 @@ func TestTenThousand(t *testing.T) {
 	assert.Less(t, threads(t)-before, count/2)
 }
 
-// TestABrokenEpollSetIsAFault: somebody closes the library's descriptor, or puts
-// another in its place. All Watchers end with an error, and new ones work.
-func TestABrokenEpollSetIsAFault(t *testing.T) {
-	require.Nil(t, sharedSet())
-	defer func(usual time.Duration) { watchInterval = usual }(watchInterval)
-	watchInterval = 50 * time.Millisecond
-	r, w := pipe(t)
-	for _, closes := range []bool{true, false} {
-		n := mustWatch(t, r)
-		settle(t) // it is asleep, and only its rounds will tell
-		set := sharedSet()
-		fd, exited := set.mux.(*epollSet).fd, set.exited
-		if closes {
-			require.NoError(t, unix.Close(fd))
-		} else {
-			require.NoError(t, unix.Dup3(w, fd, unix.O_CLOEXEC))
+// waitsIn returns when a thread sleeps in epoll_pwait(2) for the set (proc_pid_syscall(5)).
+func waitsIn(t testing.TB, set int) {
+	t.Helper()
+	if os.Getenv("WAKECHAN_EMULATOR") != "" {
+		return // the calls are the emulator's
+	}
+	call := fmt.Sprintf("%d %#x ", unix.SYS_EPOLL_PWAIT, set)
+	for ctx := patience(t); ; runtime.Gosched() {
+		require.NoError(t, context.Cause(ctx), "nobody waits in set %d", set)
+		threads, err := filepath.Glob("/proc/self/task/*/syscall")
+		require.NoError(t, err)
+		known := false
+		for _, name := range threads {
+			text, err := os.ReadFile(name)
+			known = known || err == nil
+			if strings.HasPrefix(string(text), call) {
+				return
+			}
 		}
-		<-n.Done()
-		<-exited
-		assert.ErrorContains(t, n.Err(), "the watching of descriptors broke")
-		assert.Equal(t, n.Err(), n.Rearm())
-		if !closes {
-			// Not closed by us: it may be somebody's.
-			_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-			require.NoError(t, err)
-			require.NoError(t, unix.Close(fd))
+		if !known {
+			return // not every kernel says
 		}
-		again := mustWatch(t, r)
-		put(t, w, "x")
-		receive(t, again.C())
-		drain(r)
-		require.NoError(t, n.Close())
-		require.NoError(t, again.Close())
 	}
 }
 
-// TestSetsBreakAtTheSameTime: a new one is made before the old one's Watchers have
-// all been told.
-func TestSetsBreakAtTheSameTime(t *testing.T) {
-	var group sync.WaitGroup
-	for range 2 {
-		group.Go(func() { (&epollSet{}).free(true) })
+// TestABrokenEpollSetIsAFault: somebody closes the library's descriptor, or puts
+// another in its place. All Watchers end with an error, and new ones work. What is
+// there by then is not looked at and not closed.
+func TestABrokenEpollSetIsAFault(t *testing.T) {
+	defer func(usual time.Duration) { watchInterval = usual }(watchInterval)
+	r, w := pipe(t)
+	// A stranger's epoll set, in which the same descriptor has something to tell.
+	strangers, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	require.NoError(t, err)
+	own(t, strangers)
+	told, tell := pipe(t)
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	require.NoError(t, err)
+	own(t, timer)
+	terminal, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	own(t, terminal)
+	ownSetFrom(t, 0)
+	g := mustGroup(t)
+	const closed = -1
+	for name, by := range map[string]int{
+		"closed": closed, "pipe": w, "epoll": strangers, "timerfd": timer, "eventfd": eventfd(t),
+	} {
+		for kind, watched := range map[string]int{"parked": r, "blocked": terminal, "a group's": r, "a group's gate": r} {
+			for _, finds := range []string{"self-check", "Watch", "Rearm", "Ready"} {
+				var opts []Option
+				if strings.HasPrefix(kind, "a group's") {
+					opts = append(opts, In(g))
+				} else if finds == "Ready" {
+					continue
+				}
+				if kind == "a group's gate" && finds == "Rearm" {
+					continue // it does not need the gate; the next look finds out
+				}
+				t.Run(name+"/"+kind+"/"+finds, func(t *testing.T) {
+					require.Nil(t, sharedSet())
+					watchInterval = 20 * time.Millisecond
+					if finds != "self-check" {
+						watchInterval = 10 * time.Second // the calls must not wait for it
+						if kind == "blocked" {
+							watchInterval = 100 * time.Millisecond // but the goroutine
+						}
+					}
+					n := mustWatch(t, watched, append(opts, Interest(EventRead|EventWrite))...)
+					s := n.reg.set
+					files := filesOf(s)
+					lost := files.fd
+					switch kind {
+					case "parked":
+						settle(t) // it may be just about to look
+					case "blocked":
+						waitsIn(t, lost) // the same
+					case "a group's gate":
+						lost = files.gate
+						fallthrough
+					case "a group's":
+						require.NotEqual(t, files.fd, files.gate)
+						put(t, w, "x")
+						settle(t)
+						defer drain(r)
+					}
+					if by == closed {
+						require.NoError(t, unix.Close(lost))
+					} else {
+						require.NoError(t, unix.Dup3(by, lost, unix.O_CLOEXEC))
+						defer unix.Close(lost)
+					}
+					if by == strangers {
+						e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(n.reg.key)}
+						require.NoError(t, unix.EpollCtl(strangers, unix.EPOLL_CTL_ADD, told, &e))
+						put(t, tell, "x")
+						defer drain(told)
+					}
+					switch finds {
+					case "Watch":
+						again := mustWatch(t, watched, append(opts, Writable())...)
+						require.False(t, s == again.reg.set, "it is in the broken set")
+						require.NoError(t, again.Close())
+					case "Rearm":
+						require.ErrorContains(t, n.Rearm(), "the watching of descriptors broke")
+					case "Ready":
+						receive(t, g.C())
+						all(g)
+					}
+					<-n.Done()
+					require.ErrorContains(t, n.Err(), "the watching of descriptors broke")
+					require.Equal(t, n.Err(), n.Rearm())
+					require.Equal(t, n.Err(), n.Change(Readable()))
+					if finds == "self-check" {
+						<-s.exited
+					}
+					again := mustWatch(t, watched, append(opts, Writable(), OneShot())...)
+					if watched == terminal {
+						receive(t, again.C())
+					}
+					require.NoError(t, n.Close())
+					require.NoError(t, again.Close())
+					if by != closed {
+						_, err := unix.FcntlInt(uintptr(lost), unix.F_GETFD, 0)
+						require.NoError(t, err, "it was a stranger's")
+					}
+					if by == strangers {
+						var events [8]unix.EpollEvent
+						count, err := unix.EpollWait(strangers, events[:], 0)
+						require.NoError(t, err)
+						require.Equal(t, 1, count, "something was taken out of it, or put into it")
+						require.NoError(t, unix.EpollCtl(strangers, unix.EPOLL_CTL_DEL, told, nil))
+					}
+					if finds != "self-check" { // nobody tells the goroutine
+						require.NoError(t, s.mux.(*epollSet).hurry())
+						<-s.exited
+					}
+				})
+			}
+		}
 	}
-	group.Wait()
+}
+
+func filesOf(s *watchSet) epollFiles {
+	set := s.mux.(*epollSet)
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	return set.epollFiles
+}
+
+// TestTheNextSetHasTheSameNumbers: a stranger has closed all that a set has. The old set
+// must neither take what is the new one's nor close it.
+func TestTheNextSetHasTheSameNumbers(t *testing.T) {
+	for name, groups := range map[string][]*Group{
+		"shared": {nil, nil}, "of groups": {mustGroup(t), mustGroup(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ownSetFrom(t, 0)
+			watching := func(fd int, g *Group) (*Watcher, *watchSet, epollFiles) {
+				var opts []Option
+				if g != nil {
+					opts = append(opts, In(g))
+				}
+				w := mustWatch(t, fd, opts...)
+				return w, w.reg.set, filesOf(w.reg.set)
+			}
+			r, put1 := pipe(t)
+			r2, put2 := pipe(t)
+			old, oldSet, oldFiles := watching(r, groups[0])
+			if groups[0] != nil {
+				put(t, put1, "x") // its token is there
+			}
+			settle(t)
+			for { // take the free numbers below
+				fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+				require.NoError(t, err)
+				own(t, fd)
+				if fd > oldFiles.bell {
+					break
+				}
+			}
+			_ = unix.Close(oldFiles.fd)
+			_ = unix.Close(oldFiles.bell)
+			if oldFiles.gate != oldFiles.fd {
+				_ = unix.Close(oldFiles.gate)
+			}
+			next, _, files := watching(r2, groups[1])
+			if files.fd != oldFiles.fd || files.bell != oldFiles.bell || files.gate != oldFiles.gate {
+				t.Skip("other numbers")
+			}
+			assert.False(t, oldFiles.intact())
+			put(t, put2, "x")
+			receive(t, next.C())
+			if groups[0] == nil {
+				require.NoError(t, oldSet.mux.(*epollSet).hurry())
+			} else {
+				all(groups[0])
+				<-old.Done()
+				found, _ := all(groups[1])
+				assert.Equal(t, []*Watcher{next}, found)
+				require.NoError(t, oldSet.mux.(*epollSet).hurry())
+			}
+			<-oldSet.exited
+			require.NoError(t, old.Close())
+			assert.True(t, files.intact(), "they were the next one's")
+			drain(r2)
+			if g := groups[1]; g != nil {
+				all(g)
+			}
+			put(t, put2, "y")
+			receive(t, next.C())
+			require.NoError(t, next.Close())
+		})
+	}
+}
+
+// hurry has a goroutine look after its set that is parked until the next self-check.
+func (s *epollSet) hurry() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+// TestOrphans: the owner closes first, and a duplicate is written to and read, as in a
+// child. After some wake-ups the kernel's set has it no more, and the others go on.
+func TestOrphans(t *testing.T) {
+	for _, name := range []string{"Close after the owner", "no Close", "the number is another's"} {
+		t.Run(name, func(t *testing.T) { orphan(t, name) })
+		t.Run("in a group's own set/"+name, func(t *testing.T) {
+			ownSetFrom(t, 0)
+			orphan(t, name)
+		})
+	}
+}
+
+func orphan(t *testing.T, name string) {
+	quiet, quietEnd := pipe(t)
+	once, onceEnd := pipe(t)
+	g := mustGroup(t)
+	others := []*Watcher{mustWatch(t, quiet, In(g)), mustWatch(t, once, In(g), OneShot())}
+	r, w := pipe(t)
+	twin, err := unix.Dup(r)
+	require.NoError(t, err)
+	own(t, twin)
+	n := mustWatch(t, r, In(g))
+	switch name {
+	case "the number is another's":
+		another, _ := pipe(t)
+		require.NoError(t, dup2(another, r))
+	default:
+		closeEarly(t, r)
+	}
+	if name == "Close after the owner" {
+		require.NoError(t, n.Close())
+	}
+	set := n.reg.set
+	registered := func() (fd, count int) {
+		set.ctl.Lock()
+		defer set.ctl.Unlock()
+		fd = filesOf(set).fd
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+		require.NoError(t, err)
+		return fd, strings.Count(string(info), "tfd:")
+	}
+	before, count := registered()
+	require.Equal(t, 4, count)
+	for ctx := patience(t); count != 3; _, count = registered() {
+		require.NoError(t, context.Cause(ctx))
+		var ranging sync.WaitGroup
+		ranging.Go(func() { all(g) }) // perhaps while it is renewed
+		put(t, w, "x")
+		settle(t)
+		all(g)
+		drain(twin)
+		ranging.Wait()
+	}
+	after, _ := registered()
+	assert.NotEqual(t, before, after)
+	if name != "Close after the owner" {
+		assert.ErrorIs(t, n.Err(), unix.EBADF)
+	}
+	for range 3 {
+		put(t, quietEnd, "x")
+		put(t, onceEnd, "x")
+		for found := map[*Watcher]bool{}; len(found) != 2; {
+			receive(t, g.C())
+			for w, e := range g.Ready() {
+				assert.Equal(t, EventRead, e)
+				found[w] = true
+			}
+		}
+		drain(quiet)
+		drain(once)
+		require.NoError(t, others[1].Rearm())
+	}
+}
+
+// TestOwnersAreVerifiedForNothing: a descriptor that is found ready again and again is
+// no orphan.
+func TestOwnersAreVerifiedForNothing(t *testing.T) {
+	fd := eventfd(t)
+	n := mustWatch(t, fd)
+	for range 5 * suspicious {
+		require.NoError(t, signal(fd))
+		receive(t, n.C())
+	}
+	settle(t)
+	none(t, n.C())
+	require.NoError(t, n.Err())
+}
+
+// TestChangeIsOneCall of the system, and so is Rearm.
+func TestChangeIsOneCall(t *testing.T) {
+	testenv.FailCalls(t, func(c *testenv.Calls) {
+		n := mustWatch(t, eventfd(t))
+		for _, f := range []func(){
+			func() { _ = n.Rearm() },
+			func() { _ = n.Change(Writable(), OneShot()) },
+			func() { _ = n.Change(Interest(EventRead | EventWrite)) },
+		} {
+			require.Less(t, c.Fail(2, unix.ENOMEM, f), 0, "there was a second one")
+			require.Equal(t, unix.SYS_EPOLL_CTL, c.Fail(1, unix.ENOMEM, f))
+		}
+	})
 }

@@ -13,6 +13,8 @@ import (
 const (
 	errBadDescriptor = errString("bad descriptor")
 	thing            = "descriptor"
+	pollInvalid      = 0
+	pollHalfClosed   = 0
 )
 
 type errString string
@@ -20,4 +22,11 @@ type errString string
 func (e errString) Error() string        { return string(e) }
 func (e errString) Is(target error) bool { return target == os.ErrInvalid }
 
-func newMultiplexer() (multiplexer, error) { return nil, errors.ErrUnsupported }
+var pollBits []struct {
+	event Events
+	bit   int16
+}
+
+func kindOf(uintptr) (kind, error) { return kind{}, nil }
+
+func newMultiplexer(kind) (multiplexer, error) { return nil, errors.ErrUnsupported }

@@ -9,10 +9,10 @@ package chanadapter
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +22,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/internal/testenv"
 )
 
 // pipe returns the ends of a nonblocking pipe that the runtime knows nothing of.
@@ -104,6 +106,7 @@ func settle(t testing.TB) {
 		receive(t, s.C())
 		drain(r)
 	}
+	settleGroups(t)
 }
 
 func TestWatchPipe(t *testing.T) {
@@ -145,9 +148,9 @@ func TestWatchFindsWhatWasThereBefore(t *testing.T) {
 	}
 }
 
-func TestWatchLevel(t *testing.T) {
+func TestWatchOneShot(t *testing.T) {
 	r, w := pipe(t)
-	n := mustWatch(t, r, Level())
+	n := mustWatch(t, r, OneShot())
 	put(t, w, "1")
 	receive(t, n.C())
 	put(t, w, "2")
@@ -275,7 +278,6 @@ func TestWatchRefusals(t *testing.T) {
 		"gone":      {uintptr(gone), unix.EBADF, "not open"},
 		"negative":  {^uintptr(0), unix.EBADF, "-1: it is negative"},
 		"too large": {1 << 31, unix.EBADF, "too large"},
-		"twice":     {uintptr(r), unix.EEXIST, "watched already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := Watch(c.fd)
@@ -285,12 +287,8 @@ func TestWatchRefusals(t *testing.T) {
 			assert.ErrorContains(t, err, "chanadapter: ")
 		})
 	}
-	_, err := Watch(uintptr(r))
-	assert.ErrorIs(t, err, fs.ErrExist)
-	put(t, end, "for the first") // which the second has not silenced
+	put(t, end, "for the first") // which the others have not silenced
 	receive(t, first.C())
-	require.NoError(t, first.Close())
-	mustWatch(t, r) // not twice any more
 }
 
 // TestTheGoroutineEndsWithTheLast: and one that never began is not left behind.
@@ -304,13 +302,19 @@ func TestTheGoroutineEndsWithTheLast(t *testing.T) {
 		set := sharedSet()
 		require.NotNil(t, set)
 		require.NoError(t, a.Close())
-		require.Same(t, set, sharedSet())
+		require.True(t, set == sharedSet())
 		require.NoError(t, b.Close())
 		require.Nil(t, sharedSet())
 		// Its last instructions come after it said so.
-		for ctx := patience(t); len(ourGoroutinesBut()) != 0; runtime.Gosched() {
-			require.NoError(t, context.Cause(ctx), "%v", ourGoroutinesBut())
-		}
+		goroutinesEnd(t, 0)
+	}
+}
+
+// goroutinesEnd waits until there are so many of the package's that are no test's.
+func goroutinesEnd(t testing.TB, count int) {
+	t.Helper()
+	for ctx := patience(t); len(ourGoroutinesBut()) > count; runtime.Gosched() {
+		require.NoError(t, context.Cause(ctx), "%v", ourGoroutinesBut())
 	}
 }
 
@@ -404,7 +408,7 @@ func TestNoTokenAfterClose(t *testing.T) {
 	})
 	defer func() { stop.Store(true); writer.Wait() }()
 	rounds := 2000
-	if testing.Short() {
+	if !testenv.Long() {
 		rounds = 200
 	}
 	for range rounds {
@@ -465,12 +469,10 @@ func TestNumbersUsedAgain(t *testing.T) {
 		require.NoError(t, old.Close()) // must not take n's watch away
 		put(t, w, "2")
 		receive(t, n.C())
-		_, err := Watch(uintptr(r))
-		assert.ErrorIs(t, err, unix.EEXIST)
 	})
 	t.Run("rearmed", func(t *testing.T) {
 		r, _ := pipe(t)
-		old := mustWatch(t, r, Level())
+		old := mustWatch(t, r, OneShot())
 		another(t, r)
 		assert.ErrorIs(t, old.Rearm(), unix.EBADF)
 		<-old.Done()
@@ -529,7 +531,7 @@ func TestNumbersUsedAgain(t *testing.T) {
 // must be woken.
 func TestChurn(t *testing.T) {
 	rounds := 1000
-	if testing.Short() {
+	if !testenv.Long() {
 		rounds = 100
 	}
 	var all sync.WaitGroup
@@ -579,7 +581,7 @@ func TestSums(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 			const pipes, writers = 4, 3
 			each := 3000
-			if testing.Short() {
+			if !testenv.Long() {
 				each = 300
 			}
 			var all sync.WaitGroup
@@ -653,4 +655,29 @@ func BenchmarkWatch(b *testing.B) {
 		<-n.C()
 		_, _ = unix.Read(r, got[:])
 	}
+}
+
+// The goroutine that serves all Watchers has nobody's profiler labels.
+func TestWatchingHasNoLabels(t *testing.T) {
+	r, w := pipe(t)
+	var n *Watcher
+	labelled(func() { n = mustWatch(t, r) })
+	_, err := unix.Write(w, []byte{1})
+	require.NoError(t, err)
+	receive(t, n.C())
+	requireUnlabelled(t, "(*watchSet).run")
+}
+
+// labelled runs f with profiler labels.
+func labelled(f func()) {
+	pprof.Do(context.Background(), pprof.Labels("wakechan-test", "first-caller"), func(context.Context) { f() })
+}
+
+// requireUnlabelled fails unless the method runs, in a goroutine without labelled's labels.
+func requireUnlabelled(t *testing.T, method string) {
+	t.Helper()
+	var profile strings.Builder
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	require.Contains(t, profile.String(), method)
+	require.NotContains(t, profile.String(), "first-caller")
 }

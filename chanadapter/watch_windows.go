@@ -21,7 +21,25 @@ import (
 const (
 	errBadDescriptor = windows.ERROR_INVALID_HANDLE
 	thing            = "handle"
+	pollInvalid      = 0x4 // POLLNVAL
+	pollHalfClosed   = 0   // there is no such bit
 )
+
+// pollBits are those of WSAPoll (winsock2.h).
+var pollBits = []struct {
+	event Events
+	bit   int16
+}{
+	{EventRead, 0x300},     // POLLIN: POLLRDNORM and POLLRDBAND
+	{EventWrite, 0x10},     // POLLOUT
+	{EventPriority, 0x400}, // POLLPRI
+	{EventHangUp, 0x2},     // POLLHUP
+	{EventError, 0x1},      // POLLERR
+}
+
+// kindOf has one set for all: a wait takes the signal of some, which is gone then for a
+// OneShot Watcher that is not armed.
+func kindOf(uintptr) (kind, error) { return kind{forgets: true}, nil }
 
 type portSet struct {
 	port  windows.Handle
@@ -47,9 +65,9 @@ type portEntry struct {
 	// Anything else stays signalled: waiting for it again would not end.
 	consumed bool
 
-	level bool
-	armed bool
-	wait  windows.Handle // waitKind's
+	oneShot bool
+	armed   bool
+	wait    windows.Handle // waitKind's
 }
 
 // waitKind is a way to have a port told of a signal.
@@ -64,7 +82,7 @@ type waitKind interface {
 
 var _ multiplexer = (*portSet)(nil)
 
-func newMultiplexer() (multiplexer, error) {
+func newMultiplexer(kind) (multiplexer, error) {
 	port, err := windows.CreateIoCompletionPort(windows.InvalidHandle, 0, 0, 1)
 	if err != nil {
 		return nil, os.NewSyscallError("CreateIoCompletionPort", err)
@@ -85,9 +103,13 @@ var bestWaits = func() waitKind {
 	return poolWaits{}
 }
 
-func (s *portSet) add(fd, key uintptr, i interest) error {
+var errNoDirection error = &refusal{"a handle is signalled or not: there is no other interest than Readable", errors.ErrUnsupported}
+
+func (s *portSet) add(fd, key uintptr, i wish) (Events, error) { return 0, s.register(fd, key, i) }
+
+func (s *portSet) register(fd, key uintptr, i wish) error {
 	if i.events != EventRead {
-		return &refusal{"a handle is signalled or not: there is no direction to ask for", errors.ErrUnsupported}
+		return errNoDirection
 	}
 	// 0 and the small negative ones are no handles, though some stand for the
 	// caller's own process or thread.
@@ -102,7 +124,7 @@ func (s *portSet) add(fd, key uintptr, i interest) error {
 	if before := s.byHandle[fd]; before != nil && same(before.object, windows.Handle(fd)) {
 		return errRegistered
 	}
-	e := &portEntry{key: key, owners: fd, level: i.level}
+	e := &portEntry{key: key, owners: fd, oneShot: i.oneShot}
 	self := windows.CurrentProcess()
 	switch err := windows.DuplicateHandle(self, windows.Handle(fd), self, &e.object, 0, false, windows.DUPLICATE_SAME_ACCESS); err {
 	case nil:
@@ -133,31 +155,46 @@ func (s *portSet) arm(e *portEntry) error {
 	return nil
 }
 
-func (s *portSet) modify(fd, key uintptr, _ interest) error {
+func (s *portSet) modify(fd, key uintptr, i wish) (Events, error) {
+	if i.events != EventRead {
+		return 0, errNoDirection
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key]
 	if e == nil || !same(e.object, windows.Handle(fd)) {
-		return errGone
+		return 0, errGone
 	}
+	e.oneShot = i.oneShot
 	if e.armed {
-		return nil // a wait under way has looked
+		return 0, nil // a wait under way has looked
 	}
-	return s.arm(e)
+	return 0, s.arm(e)
 }
 
-func (s *portSet) remove(_, key uintptr) {
+func (s *portSet) registered(fd, key uintptr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	return e != nil && same(e.object, windows.Handle(fd))
+}
+
+// renew is never called: a registration has its own duplicate, and can be removed.
+func (s *portSet) renew() error { return errors.ErrUnsupported }
+
+func (s *portSet) remove(_, key uintptr) (orphan bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key]
 	if e == nil {
-		return
+		return false
 	}
 	delete(s.entries, key)
 	if s.byHandle[e.owners] == e {
 		delete(s.byHandle, e.owners)
 	}
 	s.end(e)
+	return false
 }
 
 func (s *portSet) end(e *portEntry) {
@@ -166,9 +203,9 @@ func (s *portSet) end(e *portEntry) {
 	_ = windows.CloseHandle(e.object)
 }
 
-func (s *portSet) abandon(key uintptr) { s.remove(0, key) }
+func (s *portSet) abandon(key uintptr) (orphan bool) { return s.remove(0, key) }
 
-func (s *portSet) wait(found func(key uintptr, e Events)) error {
+func (s *portSet) wait(found func(key uintptr, e Events) (goOn bool)) error {
 	for {
 		var bytes uint32
 		var key uintptr
@@ -179,7 +216,7 @@ func (s *portSet) wait(found func(key uintptr, e Events)) error {
 			return nil
 		case err == nil:
 			if s.fired(key) {
-				found(key, EventRead)
+				_ = found(key, EventRead) // there are no orphans to stop for
 			}
 		case err == windows.Errno(windows.WAIT_TIMEOUT):
 		default:
@@ -199,14 +236,14 @@ func (s *portSet) fired(key uintptr) bool {
 		return false // removed meanwhile
 	}
 	e.armed = false
-	if e.consumed && !e.level {
+	if e.consumed && !e.oneShot {
 		s.begin(e)
 	}
 	return true
 }
 
 // begin begins e's next wait. It has worked before: what can fail is memory, so it
-// is tried again, after other events or on the rounds. s.mu is held.
+// is tried again, after other events or at the self-check. s.mu is held.
 func (s *portSet) begin(e *portEntry) {
 	if s.arm(e) != nil {
 		s.behind = true
@@ -222,7 +259,7 @@ func (s *portSet) catchUp() {
 	}
 	s.behind = false
 	for _, e := range s.entries {
-		if e.consumed && !e.level && !e.armed {
+		if e.consumed && !e.oneShot && !e.armed {
 			s.begin(e)
 		}
 	}
@@ -230,7 +267,7 @@ func (s *portSet) catchUp() {
 
 func (s *portSet) shut() {
 	s.ended.Store(true)
-	// If there is no memory for it, the goroutine finds out on its rounds.
+	// If there is no memory for it, the goroutine finds out at its self-check.
 	_ = windows.PostQueuedCompletionStatus(s.port, 0, 0, nil)
 }
 

@@ -161,10 +161,10 @@ func TestWatchManualResetEvent(t *testing.T) {
 	})
 }
 
-func TestWatchLevel(t *testing.T) {
+func TestWatchOneShot(t *testing.T) {
 	eachWait(t, func(t *testing.T) {
 		h := event(t, autoReset)
-		n := mustWatch(t, h, Level())
+		n := mustWatch(t, h, OneShot())
 		set(t, h)
 		receive(t, n.C())
 		set(t, h)
@@ -226,7 +226,6 @@ func TestWatchRefusals(t *testing.T) {
 			"own process":         {self, windows.ERROR_INVALID_HANDLE, "-1: it is no handle"},
 			"mutex":               {mutex, windows.ERROR_INVALID_HANDLE, "mutex"},
 			"without SYNCHRONIZE": {mute, windows.ERROR_ACCESS_DENIED, "SYNCHRONIZE"},
-			"twice":               {good, os.ErrExist, "watched already"},
 		} {
 			_, err := Watch(uintptr(c.h))
 			assert.ErrorIs(t, err, c.is, name)

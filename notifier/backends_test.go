@@ -5,7 +5,6 @@ package notifier_test
 // the conformance suite.
 
 import (
-	"errors"
 	"os"
 	"runtime"
 	"strings"
@@ -131,8 +130,7 @@ func TestUnknownBackend(t *testing.T) {
 	assert.Equal(t, expected(), notifier.Backends(), "a name that is none changes nothing")
 }
 
-// A backend of another system is as unknown as any; on WASI the reason is that
-// nothing can interrupt its poll.
+// A backend of another system is as unknown as any.
 func TestForeignBackend(t *testing.T) {
 	supported(t)
 	t.Setenv("NOTIFIER_BACKEND", "")
@@ -145,10 +143,6 @@ func TestForeignBackend(t *testing.T) {
 		}
 		assert.NotContains(t, expected(), name)
 		assert.ErrorContains(t, err, "this system has: "+strings.Join(expected(), ", "))
-		if runtime.GOOS == "wasip1" && name == "pipe" {
-			assert.ErrorContains(t, err, "poll_oneoff")
-			assert.ErrorIs(t, err, errors.ErrUnsupported)
-		}
 	}
 }
 

@@ -4,7 +4,11 @@ package notifier
 // never be touched by a poller, and channels made outside of one must stay so
 // when they are first needed inside.
 
-import "github.com/wakechan/wakechan/internal/bubble"
+import (
+	"runtime"
+
+	"github.com/wakechan/wakechan/internal/bubble"
+)
 
 func inBubble() bool { return bubble.In() }
 
@@ -31,10 +35,28 @@ func newDone(bubbled bool) chan struct{} {
 	if bubbled || !inBubble() {
 		return make(chan struct{})
 	}
-	select {
-	case c := <-spares:
-		return c
-	default:
-		panic("notifier: too many notifiers from outside a testing/synctest bubble are waited for inside one: call Done of each before the bubble starts")
+	for {
+		select {
+		case c := <-spares:
+			return c
+		default:
+			topUpFromOutside()
+		}
+	}
+}
+
+// topUpFromOutside has a cleanup make more: those run outside of any bubble (package
+// testing/synctest), and a collection finds that it is due.
+func topUpFromOutside() {
+	type garbage struct{ _ [4]*int }
+	runtime.AddCleanup(new(garbage), func(struct{}) { topUpSpares() }, struct{}{})
+	for range 100 {
+		runtime.GC()
+		for range 1000 {
+			if len(spares) != 0 {
+				return
+			}
+			runtime.Gosched()
+		}
 	}
 }

@@ -24,8 +24,7 @@ func bubbled(t *testing.T, f func(t *testing.T)) {
 // bubble's clock goes on, and synctest.Wait returns.
 func TestBubble(t *testing.T) {
 	bubbled(t, func(t *testing.T) {
-		n, err := New()
-		require.NoError(t, err)
+		n := New()
 		woken := 0
 		var ends [3]error
 		ctx, cancel := context.WithCancel(t.Context())
@@ -72,8 +71,7 @@ func TestBubble(t *testing.T) {
 
 func TestSelectInBubble(t *testing.T) {
 	bubbled(t, func(t *testing.T) {
-		n, err := New()
-		require.NoError(t, err)
+		n := New()
 		defer n.Close()
 		go func() {
 			time.Sleep(time.Second)
@@ -94,8 +92,7 @@ func TestSelectInBubble(t *testing.T) {
 // Handle refuses in a bubble, and later outside of it for a bubble's notifier;
 // the default poller is not born there.
 func TestHandleInBubble(t *testing.T) {
-	outside, err := New()
-	require.NoError(t, err)
+	outside := New()
 	defer outside.Close()
 	process.mu.Lock()
 	standing := process.p
@@ -109,9 +106,7 @@ func TestHandleInBubble(t *testing.T) {
 
 	var inside *Notifier
 	bubbled(t, func(t *testing.T) {
-		var err error
-		inside, err = New()
-		require.NoError(t, err)
+		inside = New()
 		for _, n := range []*Notifier{inside, outside} {
 			h, err := n.Handle()
 			require.ErrorContains(t, err, "synctest")
@@ -160,16 +155,14 @@ func TestManyOutsidersInBubble(t *testing.T) {
 	for range 3 {
 		var list []*Notifier
 		for range cap(spares) {
-			n, err := New()
-			require.NoError(t, err)
+			n := New()
 			list = append(list, n)
 		}
 		bubbled(t, func(t *testing.T) {
 			for _, n := range list {
 				n.Done()
 				// Made inside, they take none of the spare channels.
-				own, err := New()
-				require.NoError(t, err)
+				own := New()
 				own.Done()
 				require.NoError(t, own.Close())
 			}
@@ -179,28 +172,6 @@ func TestManyOutsidersInBubble(t *testing.T) {
 			within(t, "Done", n.Done())
 		}
 	}
-}
-
-// One too many is a panic that says what to do, and not the end of the process.
-func TestTooManyOutsidersInBubble(t *testing.T) {
-	var list []*Notifier
-	for range cap(spares) + 1 {
-		n, err := New()
-		require.NoError(t, err)
-		defer n.Close()
-		list = append(list, n)
-	}
-	bubbled(t, func(t *testing.T) {
-		defer func() {
-			assert.Contains(t, recover(), "call Done of each before the bubble starts")
-		}()
-		for _, n := range list {
-			n.Done()
-		}
-	})
-	last := list[len(list)-1]
-	patient(t, "the lock that was held", func() { _ = last.Close() })
-	topUpSpares()
 }
 
 // Notifiers of a poller may be made in a bubble; the poller is closed outside.
@@ -271,8 +242,7 @@ func TestPollerInBubble(t *testing.T) {
 // process.
 func TestNotifyFromOutsideOfBubble(t *testing.T) {
 	bubbled(t, func(t *testing.T) {
-		n, err := New()
-		require.NoError(t, err)
+		n := New()
 		defer n.Close()
 		outside <- n
 		require.ErrorContains(t, <-answers, "synctest")

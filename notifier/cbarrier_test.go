@@ -220,7 +220,7 @@ func TestBarriersGo(t *testing.T) {
 		arch  string
 		fence string // of the mnemonics, one after another
 		swap  string // as scan exchanges a summary
-		store string // as goToBed exchanges asleep
+		store string // as fallAsleep exchanges asleep
 		load  string
 	}{
 		{"arm64", "STLRW LDARW", "SWPALW|STLXRW", "SWPALW", "LDARW"},
@@ -235,7 +235,7 @@ func TestBarriersGo(t *testing.T) {
 			}
 			functions := goListing(listing)
 			fences := strings.Fields(c.fence)
-			for _, name := range []string{"(*Notifier).Notify", "(*Notifier).deliver", "(*Notifier).absorb", "(*readySet).notify"} {
+			for _, name := range []string{"(*Notifier).Notify", "(*Notifier).deliver", "(*Notifier).pass", "(*Notifier).take", "(*readySet).notify"} {
 				code := functions[name]
 				require.NotEmpty(t, code, "%s: not in the listing", name)
 				found := false
@@ -246,7 +246,7 @@ func TestBarriersGo(t *testing.T) {
 			}
 			scan := functions["(*readySet).scan"]
 			assert.GreaterOrEqual(t, len(regexp.MustCompile(`\b(`+c.swap+`)\b`).FindAllString(strings.Join(scan, " "), -1)), 3, "%v", scan)
-			bed := functions["(*readySet).goToBed"]
+			bed := functions["(*readySet).fallAsleep"]
 			store := slices.Index(bed, c.store)
 			assert.True(t, store >= 0 && slices.Contains(bed[store:], c.load), "asleep is not stored before root is looked at: %v", bed)
 		})

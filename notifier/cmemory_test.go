@@ -349,7 +349,7 @@ func orderARM64(t *testing.T, c, g func(l string, old, now int) []access) {
 	allowed("with a plain look at the leaf that another has set", announced,
 		thread(c("leaf", 0, 1)), thread(ldr("leaf", 1), ldar("mid", 1)), thread(g("mid", 1, 0), ldar("leaf", 0)))
 
-	// Step 5 against goToBed: the caller finds the poller up, and the poller finds
+	// Step 5 against fallAsleep: the caller finds the poller up, and the poller finds
 	// nothing to do.
 	up := map[string]int{"root": 0, "asleep": 0}
 	bed := thread(stlr("asleep", 1), ldar("root", 0))

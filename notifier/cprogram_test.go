@@ -40,7 +40,7 @@ type edit struct{ old, new string }
 // compiler take it.
 func broken(t testing.TB, edits ...edit) string {
 	t.Helper()
-	text := Header
+	text := Header()
 	for _, e := range edits {
 		require.True(t, strings.Contains(text, e.old), "the header has changed, change the edit too: %q", e.old)
 		text = strings.ReplaceAll(text, e.old, e.new)
@@ -82,8 +82,8 @@ func TestCodesNoticesMutants(t *testing.T) {
 		{"the generation is not looked at", edit{"!= generation) return", "!= generation && !h) return"}},
 		{"the process is not looked at", edit{"if (pid && pid != (uint32_t)getpid())", "if (0)"}},
 		{"errno is lost", edit{"    errno = saved;", "    (void)saved;"}},
-		{"no second try when interrupted", edit{"    if (errno != EINTR) return errno;\n  return 0;\n}\n\nNOTIFIER_INLINE_ int notifier_ring_", "    return errno;\n  return 0;\n}\n\nNOTIFIER_INLINE_ int notifier_ring_"}},
-		{"a failed ring makes asleep even", edit{"    if (err) {\n", "    if (err) {\n    notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);\n"}},
+		{"no second try when interrupted", edit{"    if (errno != EINTR) return errno;\n  return 0;\n}\n\nNOTIFIER_INLINE_ int notifier_signal_", "    return errno;\n  return 0;\n}\n\nNOTIFIER_INLINE_ int notifier_signal_"}},
+		{"a failed signal makes asleep even", edit{"    if (err) {\n", "    if (err) {\n    notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);\n"}},
 		{"two indexes share a bit", edit{"index >> 15, asleep", "index >> 16, asleep"}},
 	} {
 		t.Run(m.name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestBrokenOffAnywhere(t *testing.T) {
 		{"clang", "-O2", "", false, 60000},
 		{"gcc", "-O0", "quick", false, 10000},
 	} {
-		if testing.Short() != v.short {
+		if testenv.Long() == v.short {
 			continue
 		}
 		t.Run(v.compiler+v.opt, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestBrokenOffNoticesMutants(t *testing.T) {
 		root    = "  (void)notifier_raise_(block + NOTIFIER_OFFSET_ROOT"
 		leaf    = "#ifdef NOTIFIER_TSAN_\n  coalesced ="
 		look    = "  asleep = notifier_load_(block + NOTIFIER_OFFSET_ASLEEP / 4);\n"
-		ring    = "    err = notifier_ring_(notifier_load_"
+		signal  = "    err = notifier_signal_(notifier_load_"
 		first   = "if (!coalesced)"
 		putOut  = "    notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);\n"
 		atLimit = "if (err == EAGAIN) {\n      /* The counter is at its maximum"
@@ -179,11 +179,11 @@ func TestBrokenOffNoticesMutants(t *testing.T) {
 	}{
 		{"the summaries are skipped when coalesced", []edit{{mid, first + mid}, {top, first + top}, {root, first + root}}},
 		{"root is skipped when coalesced", []edit{{root, first + root}}},
-		{"no ring when coalesced", []edit{{"if (asleep & 1) {", "if ((asleep & 1) && !coalesced) {"}}},
-		{"asleep is made even before the ring", []edit{{ring, putOut + ring}}},
+		{"no signal when coalesced", []edit{{"if (asleep & 1) {", "if ((asleep & 1) && !coalesced) {"}}},
+		{"asleep is made even before the signal", []edit{{signal, putOut + signal}}},
 		{"asleep is looked at first", []edit{{look, ""}, {leaf, look + leaf}}},
 		{"a summary is set before the leaf", []edit{{leaf, "(void)notifier_raise_(block + NOTIFIER_OFFSET_MID / 4 + (word >> 5), word & 31);\n" + leaf}, {mid, "  if (0) " + mid}}},
-		{"a full counter passes for rung", []edit{{atLimit, "if (err == EAGAIN) return 0;\n" + atLimit}}},
+		{"a full counter passes for a signal", []edit{{atLimit, "if (err == EAGAIN) return 0;\n" + atLimit}}},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			out, err := step(t, "gcc", []string{broken(t, m.edits...), "-w"})
@@ -197,7 +197,7 @@ func TestBrokenOffNoticesMutants(t *testing.T) {
 // point at which a thread is cancelled.
 func TestCancelled(t *testing.T) {
 	rounds := "2000"
-	if testing.Short() {
+	if !testenv.Long() {
 		rounds = "200"
 	}
 	for _, c := range []struct {

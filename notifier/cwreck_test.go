@@ -13,16 +13,15 @@ import (
 	"github.com/wakechan/wakechan/internal/foreign"
 	"github.com/wakechan/wakechan/internal/testenv"
 	"github.com/wakechan/wakechan/notifier"
-	"github.com/wakechan/wakechan/notifier/internal/cabi"
 )
 
 func TestThreadsWreckedInNotify(t *testing.T) {
-	if !cabi.Available || !foreign.Available {
+	if len(foreign.Wrecks) == 0 {
 		testenv.Missing(t, "cgo", "C threads")
 	}
 	const some = 5
 	for _, backend := range notifier.Backends() {
-		for name, wreck := range cabi.Ways {
+		for name, wreck := range foreign.Wrecks {
 			t.Run(backend+"/"+name, func(t *testing.T) {
 				p, err := notifier.NewPoller(notifier.WithBackend(backend), notifier.WithLinger(0))
 				require.NoError(t, err)
@@ -42,7 +41,7 @@ func TestThreadsWreckedInNotify(t *testing.T) {
 				done := make(chan uint64, 1)
 				go func() {
 					var calls uint64
-					for range testenv.Rounds(1000 / some) {
+					for range testenv.Repeats(1000 / some) {
 						calls += wreck([]uint64{handles[0], handles[2], handles[3]}, some)
 					}
 					done <- calls

@@ -12,29 +12,29 @@ import (
 )
 
 type fakeBell struct {
-	rung  chan struct{}
-	rings atomic.Int64 // that did not fail
+	signalled chan struct{}
+	signals   atomic.Int64 // that did not fail
 
-	// put counts what went into rung, taken what the poller had taken out when it
+	// put counts what went into signalled, taken what the poller had taken out when it
 	// last fell asleep: as long as they are equal, it sleeps.
 	put, taken atomic.Int64
 	got        int64 // the poller's
 
-	ringing atomic.Pointer[error] // what ring returns
-	checked atomic.Pointer[error] // what check returns, and wait after a ring
+	broken  atomic.Pointer[error] // what signal returns
+	checked atomic.Pointer[error] // what check returns, and wait after a signal
 }
 
 var _ doorbell = (*fakeBell)(nil)
 
 func (b *fakeBell) descriptor() uint32 { return 0 }
 
-func (b *fakeBell) ring() error {
-	if err := b.ringing.Load(); err != nil {
+func (b *fakeBell) signal() error {
+	if err := b.broken.Load(); err != nil {
 		return *err
 	}
-	b.rings.Add(1)
+	b.signals.Add(1)
 	select {
-	case b.rung <- struct{}{}:
+	case b.signalled <- struct{}{}:
 		b.put.Add(1)
 	default:
 	}
@@ -47,10 +47,10 @@ func (b *fakeBell) wait(look func() bool, limit time.Duration) error {
 	for !look() {
 		b.taken.Store(b.got)
 		select {
-		case <-b.rung:
+		case <-b.signalled:
 			b.got++
 		case <-timer.C:
-			return errWatch
+			return errSelfCheck
 		}
 		if err := b.check(); err != nil {
 			return err
@@ -84,12 +84,12 @@ func fakePoller(t testing.TB) (*Poller, *fakeBell) {
 	}
 	bell := s.bell.(*fakeBell)
 	bell.taken.Store(-1) // this poller has not slept yet
-	bell.rings.Store(0)
-	bell.ringing.Store(nil)
+	bell.signals.Store(0)
+	bell.broken.Store(nil)
 	bell.checked.Store(nil)
 	p := pollerOf(t, s, "fake")
 	// A test that ends early must be able to close it.
-	t.Cleanup(func() { bell.ringing.Store(nil) })
+	t.Cleanup(func() { bell.broken.Store(nil) })
 	return p, bell
 }
 
@@ -102,7 +102,7 @@ func freshPoller(t testing.TB) *Poller {
 
 func fakeSet(t testing.TB) *readySet {
 	t.Helper()
-	bell := &fakeBell{rung: make(chan struct{}, 1)}
+	bell := &fakeBell{signalled: make(chan struct{}, 1)}
 	bell.taken.Store(-1)
 	s, err := newReadySet(bell, kindLoop, 0)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -114,7 +114,7 @@ func fakeSet(t testing.TB) *readySet {
 }
 
 func pollerOf(t testing.TB, s *readySet, name string) *Poller {
-	return kept(t, &Poller{set: s, backend: name, ceiling: DefaultLinger, watch: 24 * time.Hour, members: map[*Notifier]struct{}{}})
+	return kept(t, &Poller{set: s, backend: name, lingering: lingering{ceiling: DefaultLinger}, watch: 24 * time.Hour, grace: 24 * time.Hour, members: map[*Notifier]struct{}{}})
 }
 
 // wordOf returns a word of the block by its number.

@@ -5,7 +5,6 @@ package notifier
 // library's back.
 
 import (
-	"encoding/binary"
 	"errors"
 	"strings"
 	"sync"
@@ -20,7 +19,7 @@ import (
 	"github.com/wakechan/wakechan/internal/foreign"
 )
 
-// callers are those that ring by themselves.
+// callers are those that signal by themselves.
 func callers() map[string]func(h Handle) error {
 	all := map[string]func(h Handle) error{"handle": Handle.Notify}
 	if foreign.Available {
@@ -40,7 +39,7 @@ func perCaller(t *testing.T, test func(t *testing.T, p *Poller, notify func(h Ha
 	}
 }
 
-// takeAway closes the descriptor that is rung, and returns how to put it back.
+// takeAway closes the descriptor that is signalled, and returns how to put it back.
 func takeAway(t *testing.T, p *Poller) (putBack func()) {
 	t.Helper()
 	fd := int(p.set.bell.descriptor())
@@ -58,14 +57,15 @@ func takeAway(t *testing.T, p *Poller) (putBack func()) {
 	return putBack
 }
 
-// parked returns when every poller sleeps in the netpoller: settle cannot tell
-// whether one has looked at root already, and would get up by itself for what is
-// set there next.
+// parked returns when every poller sleeps, in the netpoller or in a system call:
+// settle cannot tell whether one has looked at root already, and would wake by itself
+// for what is set there next.
 func parked(t *testing.T) {
 	t.Helper()
 	wait(t, "the pollers to be parked", func() bool {
 		for _, stack := range goroutines() {
-			if strings.Contains(stack, "notifier.(*Poller).run(") && !strings.Contains(stack, " [IO wait") {
+			if strings.Contains(stack, "notifier.(*Poller).run(") &&
+				!strings.Contains(stack, " [IO wait") && !strings.Contains(stack, " [syscall") {
 				return false
 			}
 		}
@@ -119,7 +119,7 @@ func TestDescriptorIsClosed(t *testing.T) {
 			if errors.Is(err, ErrClosed) {
 				break
 			}
-			// The poller was in bed; or the fault is under way.
+			// The poller was asleep; or the fault is under way.
 			if err != nil && !errors.Is(err, errCondemned) {
 				require.ErrorIs(t, err, unix.EBADF)
 			}
@@ -131,7 +131,7 @@ func TestDescriptorIsClosed(t *testing.T) {
 }
 
 // brokenSoon returns a poller like p with a ready set that no other will use,
-// and short rounds.
+// and short times between self-checks.
 func brokenSoon(t *testing.T, p *Poller) *Poller {
 	t.Helper()
 	defer hideIdle()()
@@ -151,8 +151,8 @@ func plug(t *testing.T, fd int) {
 	}
 }
 
-// Another file in its place takes the rings, so nobody learns of it but the
-// poller on its rounds.
+// Another file in its place takes the signals, so nobody learns of it but the
+// poller at its self-check.
 func TestDescriptorIsReplaced(t *testing.T) {
 	perCaller(t, func(t *testing.T, p *Poller, notify func(h Handle) error) {
 		p = brokenSoon(t, p)
@@ -162,6 +162,54 @@ func TestDescriptorIsReplaced(t *testing.T) {
 		ended(t, p, "somebody put another file at descriptor", list)
 		require.ErrorIs(t, notify(handles[1]), ErrClosed)
 	})
+}
+
+// likes makes what fstat(2) does not tell from an eventfd: all of them have one inode.
+var likes = map[string]func() (int, error){
+	"epoll":    func() (int, error) { return unix.EpollCreate1(unix.EPOLL_CLOEXEC) },
+	"timerfd":  func() (int, error) { return unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC) },
+	"inotify":  func() (int, error) { return unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK) },
+	"signalfd": func() (int, error) { return unix.Signalfd(-1, &unix.Sigset_t{}, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK) },
+	"eventfd":  func() (int, error) { return unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK) },
+}
+
+// replace puts a new descriptor of that kind at the number fd.
+func replace(t *testing.T, fd int, kind string) {
+	t.Helper()
+	stranger, err := likes[kind]()
+	require.NoError(t, err)
+	require.NoError(t, unix.Dup3(stranger, fd, unix.O_CLOEXEC))
+	require.NoError(t, unix.Close(stranger))
+	t.Cleanup(func() { plug(t, fd) })
+}
+
+// The same when what is there looks like an eventfd: under a poller that sleeps, and
+// under one that was closed, whose set the next poller does not get.
+func TestEventFDIsReplacedByItsLike(t *testing.T) {
+	for kind := range likes {
+		t.Run(kind, func(t *testing.T) {
+			p := brokenSoon(t, newPoller(t, WithBackend("eventfd")))
+			list, handles := notifiers(t, p, 2)
+			settle(t, p)
+			replace(t, int(p.set.bell.descriptor()), kind)
+			_ = handles[0].Notify()
+			ended(t, p, "somebody put another file at descriptor", list)
+			require.ErrorIs(t, handles[1].Notify(), ErrClosed)
+			require.NoError(t, p.Close())
+
+			defer hideIdle()()
+			p = newPoller(t, WithBackend("eventfd"))
+			broken := p.set
+			_, _ = notifiers(t, p, 1)
+			require.NoError(t, p.Close())
+			replace(t, int(broken.bell.descriptor()), kind)
+			p = newPoller(t, WithBackend("eventfd"))
+			require.NotSame(t, broken, p.set)
+			list, handles = notifiers(t, p, 1)
+			require.NoError(t, handles[0].Notify())
+			receive(t, list[0])
+		})
+	}
 }
 
 // A pipe's reading end can go as well. A write then raises SIGPIPE, which Go
@@ -183,7 +231,7 @@ func TestReadingEndIsClosed(t *testing.T) {
 					break
 				}
 				// Nobody reads; or the fault is under way, which forbids
-				// ringing first and closes the notifiers after that.
+				// signalling first and closes the notifiers after that.
 				if err != nil && !errors.Is(err, unix.EBADF) && !errors.Is(err, errCondemned) {
 					require.ErrorIs(t, err, unix.EPIPE)
 				}
@@ -194,30 +242,19 @@ func TestReadingEndIsClosed(t *testing.T) {
 }
 
 // An eventfd's counter that is at its maximum makes no edge when it is written
-// to, and a full pipe takes no byte: both must ring all the same.
+// to, and a full pipe takes no byte: both must signal all the same.
 func TestDoorbellIsFull(t *testing.T) {
-	fill := map[string]func(t *testing.T, fd int){
-		"eventfd": func(t *testing.T, fd int) {
-			var count [8]byte
-			_, _ = unix.Read(fd, count[:])
-			_, err := unix.Write(fd, binary.NativeEndian.AppendUint64(nil, 1<<64-2))
-			require.NoError(t, err)
-		},
-		"pipe": func(t *testing.T, fd int) {
-			// The poller empties it meanwhile, if it can.
-			for bytes := make([]byte, 1<<20); ; {
-				if _, err := unix.Write(fd, bytes); err != nil {
-					require.ErrorIs(t, err, unix.EAGAIN)
-					return
-				}
-			}
-		},
-	}
 	perCaller(t, func(t *testing.T, p *Poller, notify func(h Handle) error) {
+		held, unwrap := holdable(t, p)
+		defer unwrap()
+		fill := fillers[p.backend]
+		if fill == nil {
+			t.Skip("it cannot be full")
+		}
 		list, handles := notifiers(t, p, 2)
 		for range 20 {
 			settle(t, p)
-			fill[p.backend](t, int(p.set.bell.descriptor()))
+			fill(t, int(p.set.bell.descriptor()))
 			settle(t, p)
 			require.NoError(t, notify(handles[0]))
 			receive(t, list[0])
@@ -227,20 +264,21 @@ func TestDoorbellIsFull(t *testing.T) {
 
 		// And with nobody there to read: its poller is held up.
 		settle(t, p)
-		release := locked(list[0])
+		release := held.hold()
 		defer release()
 		require.NoError(t, notify(handles[0]))
-		fill[p.backend](t, int(p.set.bell.descriptor()))
-		require.NoError(t, p.set.bell.ring())
+		wait(t, "the poller to be held up", func() bool { return atomic.LoadUint32(&p.set.asleep)&1 == 0 })
+		fill(t, int(p.set.bell.descriptor()))
+		require.NoError(t, p.set.bell.signal())
 		atomic.StoreUint32(&p.set.asleep, 1)
-		require.NoError(t, notify(handles[1]), "full, but a ring is under way")
+		require.NoError(t, notify(handles[1]), "full, but a signal is under way")
 		release()
 		receive(t, list[0])
 		receive(t, list[1])
 	})
 }
 
-// A full doorbell that cannot be emptied is not rung, and says so. Here the writing end of
+// A full doorbell that cannot be emptied is not signalled, and says so. Here the writing end of
 // a full pipe is in an eventfd's place.
 func TestFullDoorbellCannotBeEmptied(t *testing.T) {
 	for name, notify := range callers() {
@@ -274,14 +312,14 @@ func TestFullDoorbellCannotBeEmptied(t *testing.T) {
 	}
 }
 
-// A pipe is empty whenever its poller is in bed. Linux since 5.14 makes an edge for each
+// A pipe is empty whenever its poller is asleep. Linux since 5.14 makes an edge for each
 // write to a pipe that is polled, even one that finds it full; others do not.
 func TestPipeIsEmptied(t *testing.T) {
 	p := newPoller(t, WithBackend("pipe"))
 	list, handles := notifiers(t, p, 1)
 	for range 10 {
 		settle(t, p)
-		require.NoError(t, p.set.bell.ring())
+		require.NoError(t, p.set.bell.signal())
 		require.NoError(t, handles[0].Notify())
 		receive(t, list[0])
 		wait(t, "the pipe to be emptied", func() bool {
@@ -307,9 +345,12 @@ func TestDescriptorFlags(t *testing.T) {
 	}
 }
 
-// A poller costs descriptors, but no thread: in bed it is a parked goroutine.
+// A poller costs descriptors, but no thread: asleep it is a parked goroutine.
 func TestPollersTakeNoThread(t *testing.T) {
 	for _, backend := range Backends() {
+		if takesThread[backend] {
+			continue
+		}
 		before := len(tasks())
 		const count = 50
 		for range count {

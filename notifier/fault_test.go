@@ -22,19 +22,19 @@ import (
 
 var errBroken = errors.New("broken on purpose")
 
-// A ring that failed is told to the caller, and made good by whoever notifies
+// A signal that failed is told to the caller, and made good by whoever notifies
 // next, for whatever notifier.
-func TestRingFailsOnce(t *testing.T) {
+func TestSignalFailsOnce(t *testing.T) {
 	p, bell := fakePoller(t)
 	list, handles := notifiers(t, p, 3)
 	for next := range list {
 		settle(t, p)
-		bell.ringing.Store(&errBroken)
+		bell.broken.Store(&errBroken)
 		for range 3 {
 			require.ErrorIs(t, handles[0].Notify(), errBroken)
 		}
 		require.ErrorIs(t, handles[1].Notify(), errBroken)
-		bell.ringing.Store(nil)
+		bell.broken.Store(nil)
 		require.Empty(t, list[0].C())
 		require.NoError(t, handles[next].Notify())
 		receive(t, list[0])
@@ -50,18 +50,18 @@ func TestRingFailsOnce(t *testing.T) {
 	}
 }
 
-// A ring that failed, with nobody to notify again, is made good on the rounds.
+// A signal that failed, with nobody to notify again, is made good at the self-check.
 func TestRoundsHeal(t *testing.T) {
 	p, bell := fakePoller(t)
 	p.watch = time.Millisecond
 	list, handles := notifiers(t, p, 1)
 	for range 20 {
-		bell.ringing.Store(&errBroken)
-		_ = handles[0].Notify() // fails if the poller is in bed
+		bell.broken.Store(&errBroken)
+		_ = handles[0].Notify() // fails if the poller is asleep
 		receive(t, list[0])
-		bell.ringing.Store(nil)
+		bell.broken.Store(nil)
 
-		// Somebody scribbled on asleep, so that nobody rings.
+		// Somebody scribbled on asleep, so that nobody signals.
 		atomic.StoreUint32(&p.set.asleep, 0)
 		require.NoError(t, handles[0].Notify())
 		receive(t, list[0])
@@ -90,7 +90,7 @@ func ended(t *testing.T, p *Poller, why string, list []*Notifier) {
 	_, err := p.New()
 	require.ErrorContains(t, err, why)
 	within(t, "the poller's goroutine", p.exited)
-	assert.EqualValues(t, kindNone, p.set.kind, "nobody may ring it any more")
+	assert.EqualValues(t, kindNone, p.set.kind, "nobody may signal it any more")
 	assert.Zero(t, p.Stats().Handles)
 
 	// Close after a fault closes nothing again, and the set is not reused.
@@ -107,7 +107,7 @@ func ended(t *testing.T, p *Poller, why string, list []*Notifier) {
 // A doorbell that is broken for good ends all notifiers, with a handle and
 // without, and whoever waits for them.
 func TestDoorbellBreaks(t *testing.T) {
-	for _, when := range []string{"asleep", "on a ring"} {
+	for _, when := range []string{"asleep", "on a signal"} {
 		t.Run(when, func(t *testing.T) {
 			p, bell := fakePoller(t)
 			if when == "asleep" {
@@ -123,7 +123,7 @@ func TestDoorbellBreaks(t *testing.T) {
 			}
 			settle(t, p)
 			bell.checked.Store(&errBroken)
-			if when == "on a ring" {
+			if when == "on a signal" {
 				_ = handles[0].Notify()
 				// The bit is not delivered: the waiter sees the fault instead.
 			}
@@ -141,7 +141,7 @@ func TestTokenOutlivesTheFault(t *testing.T) {
 	require.NoError(t, handles[0].Notify())
 	settle(t, p)
 	bell.checked.Store(&errBroken)
-	require.NoError(t, bell.ring())
+	require.NoError(t, bell.signal())
 	within(t, "Done", list[0].Done())
 	require.NoError(t, list[0].Wait(t.Context()))
 	ended(t, p, "broken on purpose", list)
@@ -171,16 +171,16 @@ func TestHeaderIsOverwritten(t *testing.T) {
 }
 
 // Between the moment that a poller finds its doorbell broken and the end of the
-// last of its notifiers nobody rings: the descriptor may be somebody else's.
+// last of its notifiers nobody signals: the descriptor may be somebody else's.
 func TestCondemnedIsNotRung(t *testing.T) {
 	p := freshPoller(t)
 	bell := p.set.bell.(*fakeBell)
 	_, handles := notifiers(t, p, 1)
 	settle(t, p)
 	p.set.condemn()
-	rings := bell.rings.Load()
+	signals := bell.signals.Load()
 	require.Equal(t, errCondemned, handles[0].Notify())
-	assert.Equal(t, rings, bell.rings.Load())
+	assert.Equal(t, signals, bell.signals.Load())
 }
 
 // One that is broken while no poller uses it is not given to the next.
@@ -222,8 +222,7 @@ func TestDefaultPollerBreaks(t *testing.T) {
 	}()
 
 	create := func() *Notifier {
-		n, err := New()
-		require.NoError(t, err)
+		n := New()
 		t.Cleanup(func() { _ = n.Close() })
 		return n
 	}
@@ -232,7 +231,7 @@ func TestDefaultPollerBreaks(t *testing.T) {
 	require.Same(t, p, with.poller)
 	settle(t, p)
 	bell.checked.Store(&errBroken)
-	require.NoError(t, bell.ring())
+	require.NoError(t, bell.signal())
 	within(t, "Done", with.Done())
 	require.ErrorIs(t, with.Err(), errBroken)
 	require.ErrorIs(t, h.Notify(), ErrClosed)
@@ -247,13 +246,13 @@ func TestDefaultPollerBreaks(t *testing.T) {
 	}
 }
 
-// Close ends a poller whose doorbell does not ring, on its rounds.
-func TestCloseWithoutRing(t *testing.T) {
+// Close ends a poller whose doorbell cannot be signalled, at its self-check.
+func TestCloseWithoutSignal(t *testing.T) {
 	p, bell := fakePoller(t)
 	p.watch = time.Millisecond
 	list, _ := notifiers(t, p, 1)
 	settle(t, p)
-	bell.ringing.Store(&errBroken)
+	bell.broken.Store(&errBroken)
 	patient(t, "Close", func() { _ = p.Close() })
 	require.ErrorIs(t, list[0].Err(), ErrClosed)
 }
@@ -265,7 +264,7 @@ func TestFaultAgainstClose(t *testing.T) {
 		p.watch = 100 * time.Microsecond
 		list, handles := notifiers(t, p, 3)
 		var all sync.WaitGroup
-		all.Go(func() { bell.checked.Store(&errBroken); _ = bell.ring() })
+		all.Go(func() { bell.checked.Store(&errBroken); _ = bell.signal() })
 		all.Go(func() { _ = p.Close() })
 		all.Go(func() { _ = list[0].Close() })
 		all.Go(func() { _ = list[1].Wait(context.Background()) })

@@ -212,7 +212,7 @@ func FuzzOperations(f *testing.F) {
 				}
 			case 13: // one of New alone
 				if len(all) < 16 {
-					create(New())
+					create(New(), nil)
 					all[len(all)-1].alone = true
 				}
 			default: // a handle that is none

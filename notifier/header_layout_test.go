@@ -34,7 +34,7 @@ func TestLayoutInC(t *testing.T) {
 		t.Run(compiler, func(t *testing.T) {
 			dir := t.TempDir()
 			var lines strings.Builder
-			for _, c := range golden.Constants(t, Header) {
+			for _, c := range golden.Constants(t, Header()) {
 				fmt.Fprintf(&lines, "SHOW(%s);\n", c.Name)
 			}
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "macros.h"), []byte(lines.String()), 0o666))

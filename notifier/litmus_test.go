@@ -86,7 +86,7 @@ func playRounds(t *testing.T, n *Notifier, take func(context.Context, *Notifier)
 	defer cancel()
 	late := time.AfterFunc(testenv.Patience(), cancel)
 	defer late.Stop()
-	for range testenv.Rounds(most) {
+	for range testenv.Repeats(most) {
 		round++
 		if round%8 == 0 { // on one busy processor a round takes each thread's time slice
 			late.Reset(testenv.Patience())

@@ -8,92 +8,64 @@ package notifier
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/wakechan/wakechan/internal/foreign"
-	"github.com/wakechan/wakechan/internal/testenv"
+	"github.com/wakechan/wakechan/internal/leak"
 )
 
 func TestMain(m *testing.M) {
-	before := goroutines()
-	descriptors := openDescriptors()
-	code := m.Run()
-	if code == 0 && !testenv.InChild() {
-		var leaks string
-		// What has just been closed may take a moment to be gone.
-		for end := time.Now().Add(testenv.Patience()); ; time.Sleep(time.Millisecond) {
-			if leaks = leaked(before, descriptors); leaks == "" || time.Now().After(end) {
-				break
-			}
-		}
-		if leaks != "" {
-			fmt.Fprintln(os.Stderr, "the tests left something behind:\n\n"+leaks)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(leak.Check{Descriptor: ofAnySet, Also: left}.Run(m))
 }
 
-// leaked describes what is there now and was not before.
-func leaked(before map[string]string, descriptors map[int]string) string {
+// left describes what tests made and did not close.
+func left() string {
 	var b strings.Builder
 	b.WriteString(pollersMade.open())
 	b.WriteString(foreign.Leaked())
 	b.WriteString(foreignTasks())
-
 	process.mu.Lock()
 	standing := process.p
 	process.mu.Unlock()
-	allowed := 0 // goroutines of pollers
 	if standing != nil {
-		if standing.exited != nil {
-			allowed = 1
-		}
 		for _, n := range standing.set.all() {
 			fmt.Fprintf(&b, "a notifier of the default poller: %v\n", n)
-		}
-	}
-	for id, stack := range goroutines() {
-		if _, old := before[id]; old || strings.Contains(stack, "os/signal.") {
-			continue
-		}
-		if allowed > 0 && strings.Contains(stack, "notifier.(*Poller).run") {
-			allowed--
-			continue
-		}
-		b.WriteString(stack + "\n\n")
-	}
-	ours := map[int]bool{}
-	if list := sets.Load(); list != nil {
-		for _, s := range *list {
-			for _, fd := range descriptorsOf(s.bell) {
-				ours[fd] = true
-			}
-		}
-	}
-	for fd, file := range openDescriptors() {
-		if _, old := descriptors[fd]; !old && !ours[fd] {
-			fmt.Fprintf(&b, "descriptor %d: %s\n", fd, file)
 		}
 	}
 	return b.String()
 }
 
-// goroutines has the stack of each goroutine but this, by its "goroutine N".
-func goroutines() map[string]string {
-	text := make([]byte, 1<<20)
-	text = text[:runtime.Stack(text, true)]
-	all := map[string]string{}
-	for _, stack := range strings.Split(string(text), "\n\n")[1:] {
-		id, _, _ := strings.Cut(stack, " [")
-		all[id] = stack
+var (
+	goroutines      = leak.Goroutines
+	openDescriptors = leak.Descriptors
+)
+
+// ofAnySet allows the doorbells of the sets of closed pollers, which are kept.
+func ofAnySet(fd int) bool {
+	for _, s := range knownSets() {
+		if slices.Contains(descriptorsOf(s.bell), fd) {
+			return true
+		}
 	}
-	return all
+	return false
+}
+
+// knownSets returns every ready set that Handle.Notify finds.
+func knownSets() (list []*readySet) {
+	for i := range sets {
+		if chunk := sets[i].Load(); chunk != nil {
+			for j := range chunk {
+				if s := chunk[j].Load(); s != nil {
+					list = append(list, s)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // made has the pollers that tests made and the stacks that did.

@@ -8,26 +8,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/wakechan/wakechan/internal/cgosync"
+	"github.com/wakechan/wakechan/internal/closing"
 )
 
-// ErrClosed is what a closed Notifier or Poller returns. It is os.ErrClosed, so
-// errors.Is works with either name.
-var ErrClosed = os.ErrClosed
-
-// Option sets up a Notifier. There is none yet: the parameter is there so that
-// one can come without breaking callers.
-type Option func(*options)
-
-type options struct{}
+// ErrClosed is what a closed Notifier or Poller returns. errors.Is matches it with
+// [os.ErrClosed].
+var ErrClosed error = closing.Error("notifier")
 
 // Notifier turns notifications, however many and from wherever, into a token in
 // a channel. Make one with New or Poller.New; the zero Notifier is closed.
 //
-// A Notifier costs some 200 bytes: no descriptor, goroutine or thread of its
-// own. All methods are safe from any goroutine at any time.
+// A Notifier costs some 200 bytes, and some 100 more from the first Done or Wait that
+// blocks: no descriptor, goroutine or thread of its own. All methods are safe from any goroutine at any time.
 type Notifier struct {
 	// ch holds at most one token. A token is put in under mu while state is
 	// open, and taken out by anyone.
@@ -43,7 +39,14 @@ type Notifier struct {
 
 	bubble bool // ch belongs to a testing/synctest bubble
 
-	mu        sync.Mutex
+	// owed:
+	//
+	//	0 -> 1  the poller, who has a token to put in and finds mu taken. It
+	//	        does not wait: a thread of low priority may have mu.
+	//	1 -> 0  who has mu, and then does it instead: see unlock.
+	owed atomic.Uint32
+
+	mu        sync.Mutex    // given back by unlock
 	done      chan struct{} // made when first asked for
 	poller    *Poller       // nil for one of New without a handle
 	handle    Handle        // 0 until asked for
@@ -65,17 +68,16 @@ type Stats struct {
 	Coalesced uint64 // tokens dropped since the channel had one
 }
 
-// New returns an open Notifier. Its Handle, if asked for, is served by the
-// process-wide default poller. The error is nil so far.
-func New(opts ...Option) (*Notifier, error) {
-	return newNotifier(nil, opts), nil
+// String is for logs.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d delivered, %d coalesced", s.Delivered, s.Coalesced)
 }
 
-func newNotifier(p *Poller, opts []Option) *Notifier {
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
+// New returns an open Notifier. Its Handle, if asked for, is served by the
+// process-wide default poller.
+func New() *Notifier { return newNotifier(nil) }
+
+func newNotifier(p *Poller) *Notifier {
 	n := &Notifier{ch: make(chan struct{}, 1), poller: p, bubble: inBubble()}
 	if !n.bubble {
 		topUpSpares()
@@ -124,11 +126,11 @@ func (n *Notifier) Notify() error {
 	}
 	n.mu.Lock()
 	if n.ch == nil || n.state.Load() != open {
-		n.mu.Unlock()
+		n.unlock()
 		return n.Err()
 	}
 	n.put()
-	n.mu.Unlock()
+	n.unlock()
 	return nil
 }
 
@@ -146,26 +148,55 @@ func (n *Notifier) put() bool {
 	}
 }
 
-// deliver is the poller's: it passes a set ready bit on as a token. Clearing and
-// sending are one step to Wait, Clear and Close, since all hold the lock.
-func (n *Notifier) deliver(s *readySet, i uint32) (sent, full bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.state.Load() != open || !s.clear(i) {
-		return false, false
+// deliver is the poller's: it passes a set ready bit on as a token, or leaves that to
+// whoever has n's lock.
+func (n *Notifier) deliver() {
+	if !n.mu.TryLock() {
+		// The partner is in unlock: the lock is given back, and then owed looked at;
+		// here owed is stored, and then the lock looked at. One of the two sees the
+		// other. The fence is there since TryLock looks by a plain load. And a swap, since
+		// in race builds a store is no fence: see fence.
+		n.owed.Swap(1)
+		fence()
+		if !n.mu.TryLock() {
+			return
+		}
+	}
+	n.pass()
+	n.unlock()
+}
+
+// unlock gives mu back, and does what the poller wanted to do meanwhile.
+func (n *Notifier) unlock() {
+	n.mu.Unlock()
+	for n.owed.Load() != 0 && n.mu.TryLock() {
+		n.pass()
+		n.mu.Unlock()
+	}
+}
+
+// pass passes a set ready bit on as a token, with mu held. Clearing and sending are
+// one step to Wait, Clear and Close, since all hold the lock.
+func (n *Notifier) pass() {
+	n.owed.Store(0) // before the bit is looked at: one that is set later is the poller's again
+	if n.handle == 0 || n.state.Load() != open || !n.poller.set.clear(n.handle.index()) {
+		return
 	}
 	// The partner of the fence in notify: the bit is clear for all to see
 	// before the channel is looked at.
 	fence()
-	sent = n.put()
-	return sent, !sent
+	if n.put() {
+		n.poller.counts.delivered.Add(1)
+	} else {
+		n.poller.counts.coalesced.Add(1)
+	}
 }
 
 // Wait takes a token, blocking until there is one, and with it everything that
 // was notified until it returns: none of that wakes anyone again. What the
 // notifier's callers wrote before they notified is visible, plain memory too.
 //
-// It returns nil with a token; the cause of ctx's end (context.Cause); ErrClosed
+// It returns nil with a token; the cause of ctx's end ([context.Cause]); [ErrClosed]
 // after Close; or the error that broke the poller. A token that is already there
 // is taken whatever else is true. Several goroutines may wait: a token wakes one.
 func (n *Notifier) Wait(ctx context.Context) error {
@@ -227,8 +258,14 @@ func (n *Notifier) Clear() bool {
 // absorb takes everything that was notified: the token, and the ready bit that
 // would become one. It reports whether there was either.
 func (n *Notifier) absorb() bool {
+	had := n.take()
+	cgosync.Acquire() // without the lock: a call of C may take long
+	return had
+}
+
+func (n *Notifier) take() bool {
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	had := false
 	select {
 	case <-n.ch:
@@ -249,13 +286,13 @@ func (n *Notifier) absorb() bool {
 var errBubble = errors.New("notifier: no handle inside a testing/synctest bubble: foreign code would send on the bubble's channel from outside, which ends the process. Use Notify there, or make the notifier and take its handle before synctest.Test")
 
 // Handle returns the number by which foreign code notifies n: see Header, and
-// Handle.Notify for Go. It is always the same one for n. The first call of any
+// [Handle.Notify] for Go. It is always the same one for n. The first call of any
 // notifier starts its poller.
 //
 // A Notifier whose handle was taken lives until Close.
 //
-// Errors: ErrClosed, or what broke the poller; an error that matches
-// errors.ErrUnsupported where the system has no doorbell; one that names the
+// Errors: [ErrClosed], or what broke the poller; an error that matches
+// [errors.ErrUnsupported] where the system has no doorbell; one that names the
 // limit when there are 2^20 handles, or no descriptor or memory for the poller;
 // one that says why in a testing/synctest bubble. n works as before after each.
 func (n *Notifier) Handle() (Handle, error) {
@@ -266,7 +303,7 @@ func (n *Notifier) Handle() (Handle, error) {
 		return 0, errBubble
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	if n.state.Load() != open {
 		return 0, n.endErr()
 	}
@@ -292,31 +329,27 @@ func (n *Notifier) Handle() (Handle, error) {
 // because the poller broke. Err says which.
 func (n *Notifier) Done() <-chan struct{} {
 	if n == nil || n.ch == nil {
-		return closedChan
+		return closing.Done
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	if n.done == nil {
 		if n.state.Load() != open {
-			return closedChan
+			return closing.Done
 		}
 		n.done = newDone(n.bubble)
 	}
 	return n.done
 }
 
-var closedChan = make(chan struct{})
-
-func init() { close(closedChan) }
-
-// Err returns nil while n is open; ErrClosed after Close; and the reason if the
+// Err returns nil while n is open; [ErrClosed] after Close; and the reason if the
 // poller broke.
 func (n *Notifier) Err() error {
 	if n == nil || n.ch == nil {
 		return ErrClosed
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	return n.endErr()
 }
 
@@ -332,7 +365,7 @@ func (n *Notifier) endErr() error {
 }
 
 // Close ends n: once it has returned no token is put in any more, Notify returns
-// ErrClosed, and notifier_notify NOTIFIER_CLOSED, for ever. A token that was
+// [ErrClosed], and notifier_notify NOTIFIER_CLOSED, for ever. A token that was
 // there can still be received. Close may be called again, by several goroutines
 // and while others use n. The error is nil.
 func (n *Notifier) Close() error {
@@ -344,13 +377,15 @@ func (n *Notifier) Close() error {
 
 func (n *Notifier) end(as uint32) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	if n.state.Load() != open {
 		return
 	}
 	n.state.Store(as)
 	if n.handle != 0 {
-		n.poller.set.release(n.handle)
+		if n.poller.set.release(n.handle) {
+			n.poller.lastClosed()
+		}
 	} else if n.poller != nil {
 		n.poller.forget(n)
 	}
@@ -367,7 +402,7 @@ func (n *Notifier) Stats() Stats {
 		return Stats{}
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	return Stats{Delivered: n.delivered, Coalesced: n.coalesced}
 }
 
@@ -377,6 +412,6 @@ func (n *Notifier) String() string {
 		return "Notifier(nil)"
 	}
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	defer n.unlock()
 	return fmt.Sprintf("Notifier(%#x)", uint64(n.handle))
 }

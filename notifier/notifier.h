@@ -2,7 +2,7 @@
  *
  * MIT License. Part of github.com/wakechan/wakechan; header-only, C11 or C++17, no library to link.
  *
- *     n, err := notifier.New()            // Go
+ *     n := notifier.New()                 // Go
  *     h, err := n.Handle()
  *     C.start_engine(C.uint64_t(h))
  *     <-n.C()
@@ -14,27 +14,40 @@
  *
  * WHAT IT PROMISES
  *   - Notifications coalesce: any number before a receive leave one wake-up. None is lost: each is followed by a
- *     wake-up that comes after it, and what the caller wrote before it is visible to who wakes up.
+ *     wake-up that comes after it.
+ *   - What the caller wrote before the call is visible to the goroutine that wakes up: plain memory if that is in
+ *     Notifier.Wait; after a receive from Notifier.C, data behind atomics or a mutex.
  *   - notifier_notify may be called by any number of threads, known to Go or not, by signal handlers, and while Go has
  *     stopped the world. It takes no lock, allocates nothing, never enters the Go runtime, loops only over EINTR, and
- *     keeps errno unless it returns NOTIFIER_FAILED. It is no cancellation point.
+ *     keeps errno unless it returns NOTIFIER_FAILED. It is no cancellation point. One thread must not call it: one with
+ *     a descriptor table of its own (unshare(CLONE_FILES)), where the number of our descriptor means another file.
  *   - It may be killed, cancelled (pthread_cancel, asynchronously too) or jumped out of at any instruction: only that
  *     very call may be lost, and the next call for the same notifier makes up for it.
  *   - A handle is harmless for ever. After Close it gives NOTIFIER_CLOSED and touches nothing.
+ *   - A number that is no handle gives NOTIFIER_INVALID where that can be told without a system call. See THE NUMBER.
  *   - In a forked child it gives NOTIFIER_CLOSED and does its parent no harm.
  *
  * THE HANDLE
- *   64 bits:  base >> 23 (25)  |  index (20)  |  generation (19, never 0)
- *   base is the address of a block of shared memory: a multiple of 8 MiB, below 2^48, never unmapped, wiped on fork
- *   where the system can. On 64-bit systems a handle fits a void *.
+ *   64 bits:  base >> 23 (25)  |  index (20)  |  generation (19, odd)
+ *   base is the address of a block of shared memory: a multiple of 8 MiB, never unmapped, wiped on fork where the system
+ *   can. On 64-bit systems a handle fits a void *, and base is at least 2^32 and below 2^47.
+ *
+ * THE NUMBER: what can be told of a wrong one
+ *   - Bit 0 is set. It is clear in the numbers of ring.h.
+ *   - It is at least 2^48 and below 2^63. So it is neither a pointer, nor a small or a negative number, nor what is left
+ *     of a handle in a type of 32 bits. (Where a pointer has 32 bits: at least 2^39 and below 2^48.)
+ *   - The block begins with its magic. In a forked child that sees zeros, magic and abi are 0.
+ *   A number that passes the first two and names memory that is not mapped cannot be told without a system call: reading
+ *   it is a segmentation fault. Compile with -DNOTIFIER_DEBUG to find such a number: each call then asks the system first,
+ *   says on stderr what is wrong, and returns NOTIFIER_INVALID.
  *
  * THE BLOCK (offsets in bytes; every word is 32 bits in the host's byte order)
- *        0  magic        NOTIFIER_MAGIC
- *        4  abi          NOTIFIER_ABI; 0 in a forked child
- *        8  kind         NOTIFIER_BELL_...: how to ring
- *       12  descriptor   what to ring
- *       16  pid          who may ring; 0: anyone (the block is wiped on fork)
- *      128  asleep       odd while the poller is in bed
+ *        0  magic        NOTIFIER_MAGIC; 0 in a forked child that sees zeros
+ *        4  abi          NOTIFIER_ABI; 0 in a forked child that sees zeros
+ *        8  kind         NOTIFIER_BELL_...: how to signal
+ *       12  descriptor   what to signal
+ *       16  pid          who may signal; 0: anyone (the block is wiped on fork)
+ *      128  asleep       odd while the poller is asleep
  *      256  root         1 word:       bit r is set: look at top[r]
  *      384  top          32 words:     bit b of top[r]:  look at mid[r * 32 + b]
  *      512  mid          1,024 words:  bit b of mid[m]:  look at leaf[m * 32 + b]
@@ -97,9 +110,9 @@ typedef uint64_t notifier_handle; /* pass it through a void *: on 64-bit systems
 #define NOTIFIER_ABI 1
 
 #define NOTIFIER_OK 0        /* a wake-up is on its way */
-#define NOTIFIER_COALESCED 1 /* one already was: no system call made, unless somebody's ring had failed */
+#define NOTIFIER_COALESCED 1 /* one already was: no system call made, unless somebody's signal had failed */
 #define NOTIFIER_CLOSED (-1) /* the notifier is gone; nothing was touched */
-#define NOTIFIER_INVALID (-2) /* handle 0, or a block of another ABI than this header's */
+#define NOTIFIER_INVALID (-2) /* no handle (see THE NUMBER), or a block of another ABI than this header's */
 #define NOTIFIER_FAILED (-3) /* the doorbell failed; errno says why (on Windows GetLastError too); the next call tries again */
 
 /* The layout. A test compares these with the Go half, and pins both to NOTIFIER_ABI. */
@@ -120,7 +133,7 @@ typedef uint64_t notifier_handle; /* pass it through a void *: on 64-bit systems
 #define NOTIFIER_OFFSET_GENERATION 139264
 #define NOTIFIER_BLOCK_SIZE 4333568
 
-#define NOTIFIER_BELL_NONE 0    /* the poller is broken: do not ring */
+#define NOTIFIER_BELL_NONE 0    /* the poller is broken: do not signal */
 #define NOTIFIER_BELL_EVENTFD 1 /* descriptor: write the number 1, 8 bytes */
 #define NOTIFIER_BELL_PIPE 2    /* descriptor: write a byte */
 #define NOTIFIER_BELL_KQUEUE 3  /* descriptor: trigger EVFILT_USER with ident 0 */
@@ -160,7 +173,7 @@ static __inline void notifier_cas_(volatile uint32_t *p, uint32_t from, uint32_t
 }
 static __inline void notifier_fence_(void) { MemoryBarrier(); }
 #define NOTIFIER_INLINE_ static __inline
-#define NOTIFIER_SELDOM_ static __declspec(noinline)
+#define NOTIFIER_SELDOM_ static __inline __declspec(noinline) /* inline, so that it may be unused */
 
 #else /* gcc, clang, zig cc, mingw-w64 */
 
@@ -197,11 +210,11 @@ NOTIFIER_INLINE_ int notifier_raise_(volatile uint32_t *p, uint32_t bit) {
   return (notifier_or_(p, mask) & mask) != 0;
 }
 
-/* ---- ringing: 0, or the error ---- */
+/* ---- signalling: 0, or the error ---- */
 
 #ifdef _WIN32
 
-NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
+NOTIFIER_INLINE_ int notifier_signal_(uint32_t kind, uint32_t descriptor) {
   if (kind != NOTIFIER_BELL_IOCP) return EBADF;
   /* Handles have 32 significant bits, sign-extended ("Interprocess Communication Between 32-bit and 64-bit"). */
   if (PostQueuedCompletionStatus((HANDLE)(intptr_t)(int32_t)descriptor, 0, 0, NULL)) return 0;
@@ -265,7 +278,7 @@ NOTIFIER_INLINE_ int notifier_write_all_(int fd, const void *p, size_t n) {
   return 0;
 }
 
-NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
+NOTIFIER_INLINE_ int notifier_signal_(uint32_t kind, uint32_t descriptor) {
   int fd = (int)descriptor, err;
   uint64_t one = 1;
   switch (kind) {
@@ -273,7 +286,7 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
     err = notifier_write_all_(fd, &one, sizeof one);
     if (err == EAGAIN) {
       /* The counter is at its maximum: such a write wakes nobody. Empty it and write again. If that finds it full once
-         more, somebody has written in between: after this caller's bits, so their ring serves. */
+         more, somebody has written in between: after this caller's bits, so their signal serves. */
       uint64_t count;
       while (notifier_read_(fd, &count, sizeof count) < 0 && errno != EAGAIN)
         if (errno != EINTR) return errno;
@@ -283,7 +296,7 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
     return err;
   case NOTIFIER_BELL_PIPE:
     err = notifier_write_all_(fd, "", 1);
-    return err == EAGAIN ? 0 : err; /* full of rings that the poller has not read yet */
+    return err == EAGAIN ? 0 : err; /* full of signals that the poller has not read yet */
 #ifdef NOTIFIER_HAS_KQUEUE
   case NOTIFIER_BELL_KQUEUE: {
     struct kevent change;
@@ -302,10 +315,21 @@ NOTIFIER_INLINE_ int notifier_ring_(uint32_t kind, uint32_t descriptor) {
 
 /* ---- notify ---- */
 
-/* NOTIFIER_OK, or why the memory with these two words has nothing of this process in it. */
-NOTIFIER_INLINE_ int notifier_mine_(volatile uint32_t *abi_word, uint32_t number, volatile uint32_t *pid_word) {
-  uint32_t abi = notifier_load_(abi_word), pid;
-  if (abi != number) return abi ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
+/* Whether a number can be one that Go gave out: with the right bit 0, and the bits of an address 16 bits further up. */
+NOTIFIER_INLINE_ int notifier_number_(uint64_t number, uint32_t bit0) {
+#if UINTPTR_MAX > 0xffffffffu
+  const uint64_t least = (uint64_t)1 << 48, end = (uint64_t)1 << 63;
+#else
+  const uint64_t least = (uint64_t)1 << 39, end = (uint64_t)1 << 48;
+#endif
+  return number - least < end - least && ((uint32_t)number & 1) == bit0;
+}
+
+/* NOTIFIER_OK, or why the memory that begins with this magic and ABI has nothing of this process in it. */
+NOTIFIER_INLINE_ int notifier_mine_(volatile uint32_t *header, uint32_t magic, uint32_t abi, volatile uint32_t *pid_word) {
+  uint32_t has_magic = notifier_load_(header), has_abi = notifier_load_(header + 1), pid;
+  if (has_magic != magic || has_abi != abi)
+    return has_abi || (has_magic && has_magic != magic) ? NOTIFIER_INVALID : NOTIFIER_CLOSED;
 
   /* A forked child whose memory was not wiped has a copy that nobody looks at. */
   pid = notifier_load_(pid_word);
@@ -317,6 +341,91 @@ NOTIFIER_INLINE_ int notifier_mine_(volatile uint32_t *abi_word, uint32_t number
   return NOTIFIER_OK;
 }
 
+/* ---- NOTIFIER_DEBUG: what is wrong with a number, on stderr. Safe in signal handlers, and as slow as a system call. ---- */
+
+#ifdef NOTIFIER_DEBUG
+
+#ifdef _WIN32
+NOTIFIER_SELDOM_ int notifier_readable_(const void *p) {
+  MEMORY_BASIC_INFORMATION m;
+  return VirtualQuery(p, &m, sizeof m) && m.State == MEM_COMMIT && !(m.Protect & (PAGE_NOACCESS | PAGE_GUARD));
+}
+#elif defined(__linux__)
+/* rt_sigprocmask(2) reads the mask before it refuses what it is asked to do with it. */
+NOTIFIER_SELDOM_ int notifier_readable_(const void *p) {
+  return syscall(SYS_rt_sigprocmask, -1, p, (void *)0, (size_t)8) < 0 && errno != EFAULT;
+}
+#else
+/* access(2) reads a file's name there. There is none of that name, or there is: it says EFAULT for neither. */
+NOTIFIER_SELDOM_ int notifier_readable_(const void *p) {
+  return access((const char *)p, F_OK) == 0 || errno != EFAULT;
+}
+#endif
+
+NOTIFIER_SELDOM_ void notifier_complain_(const char *call, uint64_t number, const char *what) {
+  char line[256];
+  unsigned n = 0;
+  int shift;
+  while (*call && n < 60) line[n++] = *call++;
+  line[n++] = '(';
+  line[n++] = '0';
+  line[n++] = 'x';
+  for (shift = 60; shift >= 0; shift -= 4) line[n++] = "0123456789abcdef"[number >> shift & 15];
+  line[n++] = ')';
+  line[n++] = ':';
+  line[n++] = ' ';
+  while (*what && n < sizeof line - 1) line[n++] = *what++;
+  line[n++] = '\n';
+#ifdef _WIN32
+  {
+    DWORD written;
+    (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), line, n, &written, NULL);
+  }
+#else
+  while (notifier_write_(2, line, n) < 0 && errno == EINTR) {
+  }
+#endif
+}
+
+/* Reports whether number names memory with this magic, or with zeros, and says so if not. */
+NOTIFIER_SELDOM_ int notifier_debug_(const char *call, uint64_t number, uint32_t bit0, const void *base, uint32_t magic) {
+  const char *what = NULL;
+  uint32_t found;
+#ifdef _WIN32
+  DWORD saved = GetLastError();
+#else
+  int saved = errno;
+#endif
+  if (bit0 && !(number & 1)) base = (const void *)(uintptr_t)(number >> 28 << 12); /* as ring.h makes numbers */
+  if (!number)
+    what = "0 is no handle: Handle was not called, or failed";
+  else if (!notifier_number_(number, (uint32_t)number & 1))
+    what = "no handle: a pointer, a number that lost its upper half in a type of 32 bits, or something else";
+  else if (((uint32_t)number & 1) > bit0)
+    what = "this is the handle of a notifier: it belongs in notifier_notify";
+  else if (!notifier_readable_(base))
+    what = "no handle: there is no memory where it points";
+  else if ((found = notifier_load_((volatile uint32_t *)base)) == magic)
+    what = NULL;
+  else if (found == 0x676e6972u)
+    what = "this is the number of a ring: it belongs in notifier_ring_push";
+  else if (found == 0x2074756fu)
+    what = "this is the number of an Out: it belongs in notifier_out_read";
+  else if (found)
+    what = "no handle: it points to memory of somebody else, or somebody wrote over the first word there";
+  else if (((uint32_t)number & 1) != bit0)
+    what = "this is the number of a ring or an Out that ended long ago: it belongs in ring.h";
+  if (what) notifier_complain_(call, number, what);
+#ifdef _WIN32
+  SetLastError(saved);
+#else
+  errno = saved;
+#endif
+  return !what;
+}
+
+#endif
+
 /* The five steps. */
 NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
   char *base = (char *)(uintptr_t)(h >> (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) << NOTIFIER_BASE_SHIFT);
@@ -326,16 +435,19 @@ NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
   volatile uint32_t *block = (volatile uint32_t *)(void *)base;
   int coalesced, code;
 
-  if (!base || !generation) return NOTIFIER_INVALID;
+#ifdef NOTIFIER_DEBUG
+  if (!notifier_debug_("notifier_notify", h, 1, base, NOTIFIER_MAGIC)) return NOTIFIER_INVALID;
+#endif
+  if (!notifier_number_(h, 1)) return NOTIFIER_INVALID;
 
-  /* 1. What the caller wrote before is visible before the look at the bit. A release would not do: the look is a load.
-        The partner is the full fence after clearing, in deliver and absorb of notifier.go. */
+  /* 1. The fence. What the caller wrote before is visible before the look at the bit. A release would not do: the look is
+        a load. The partner is the full fence after clearing, in deliver and absorb of notifier.go. */
   notifier_fence_();
 
-  code = notifier_mine_(block + NOTIFIER_OFFSET_ABI / 4, NOTIFIER_ABI, block + NOTIFIER_OFFSET_PID / 4);
+  code = notifier_mine_(block, NOTIFIER_MAGIC, NOTIFIER_ABI, block + NOTIFIER_OFFSET_PID / 4);
   if (code != NOTIFIER_OK) return code;
 
-  /* 2. Another generation: the notifier was closed. */
+  /* 2. The generation. Another one: the notifier was closed. */
   if (notifier_load_(block + NOTIFIER_OFFSET_GENERATION / 4 + index) != generation) return NOTIFIER_CLOSED;
 
   /* 3. The leaf bit. Set already: coalesced, and from here on only shared reads, as a rule. */
@@ -345,15 +457,14 @@ NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
   coalesced = notifier_raise_(block + NOTIFIER_OFFSET_LEAF / 4 + word, bit);
 #endif
 
-  /* 4. The levels above, upwards, also when coalesced: whoever set the bit below may have died since. The poller clears
+  /* 4. The levels above. Upwards, also when coalesced: whoever set the bit below may have died since. The poller clears
         them downwards, so that one of the two sees the other (scan in readyset.go). */
   (void)notifier_raise_(block + NOTIFIER_OFFSET_MID / 4 + (word >> 5), word & 31);
   (void)notifier_raise_(block + NOTIFIER_OFFSET_TOP / 4 + (word >> 10), word >> 5 & 31);
   (void)notifier_raise_(block + NOTIFIER_OFFSET_ROOT / 4, word >> 10);
 
-  /* 5. The poller stores a new odd number and then looks at root (goToBed in readyset.go); here root is set and then
-        asleep looked at. Odd: ring, also when coalesced, and only then say that no other needs to. A ring that failed
-        leaves asleep as it is, for the next caller. */
+  /* 5. The doorbell. The poller stores a new odd number and then looks at root (fallAsleep in readyset.go); here root is
+        set and then asleep looked at. Odd: signal, also when coalesced, and only then say that no other needs to. */
   asleep = notifier_load_(block + NOTIFIER_OFFSET_ASLEEP / 4);
   if (asleep & 1) {
     int err;
@@ -362,12 +473,14 @@ NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
 #else
     int saved = errno;
 #endif
-    err = notifier_ring_(notifier_load_(block + NOTIFIER_OFFSET_KIND / 4),
-                         notifier_load_(block + NOTIFIER_OFFSET_DESCRIPTOR / 4));
+    /* 5a. The signal. One that failed leaves asleep as it is, for the next caller. */
+    err = notifier_signal_(notifier_load_(block + NOTIFIER_OFFSET_KIND / 4),
+                           notifier_load_(block + NOTIFIER_OFFSET_DESCRIPTOR / 4));
     if (err) {
       errno = err;
       return NOTIFIER_FAILED;
     }
+    /* 5b. The even number. */
     notifier_cas_(block + NOTIFIER_OFFSET_ASLEEP / 4, asleep, asleep + 1);
 #ifdef _WIN32
     SetLastError(last);
@@ -381,7 +494,7 @@ NOTIFIER_SELDOM_ int notifier_steps_(notifier_handle h) {
 /* Makes sure that a wake-up of h's notifier follows. Returns one of the codes above; those below 0 mean that none was
  * arranged. Safe from any thread and signal handler at any time, for any handle that Go ever gave out. */
 NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
-#ifndef NOTIFIER_TSAN_
+#if !defined(NOTIFIER_TSAN_) && !defined(NOTIFIER_DEBUG)
   /* The steps as they are when there is nothing to do, the common case: the same looks in the same order. Apart, since a
      function without calls and writes keeps everything in registers. Another language can do without. */
   volatile uint32_t *block =
@@ -390,9 +503,10 @@ NOTIFIER_INLINE_ int notifier_notify(notifier_handle h) {
   uint32_t generation = (uint32_t)h & (((uint32_t)1 << NOTIFIER_GENERATION_BITS) - 1);
   uint32_t word = (index & 2047) << 4 | (index >> 11 & 15), bit = index >> 15;
 
-  if (!block || !generation) return NOTIFIER_INVALID;
+  if (!notifier_number_(h, 1)) return NOTIFIER_INVALID;
   notifier_fence_();
-  if (notifier_load_(block + NOTIFIER_OFFSET_ABI / 4) == NOTIFIER_ABI &&
+  if (notifier_load_(block + NOTIFIER_OFFSET_MAGIC / 4) == NOTIFIER_MAGIC &&
+      notifier_load_(block + NOTIFIER_OFFSET_ABI / 4) == NOTIFIER_ABI &&
 #ifndef _WIN32
       notifier_load_(block + NOTIFIER_OFFSET_PID / 4) == 0 &&
 #endif

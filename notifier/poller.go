@@ -1,11 +1,12 @@
 package notifier
 
 // This file holds the Poller: it is woken by its doorbell, walks the ready set
-// and puts tokens in channels; how long it lingers before it goes back to bed;
+// and puts tokens in channels; how long it lingers before it goes to sleep;
 // and how it starts, ends and breaks. The protocol that it follows is in
 // readyset.go.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"github.com/wakechan/wakechan/internal/clock"
-	"github.com/wakechan/wakechan/internal/rounds"
+	"github.com/wakechan/wakechan/internal/ending"
+	"github.com/wakechan/wakechan/internal/selfcheck"
+	"github.com/wakechan/wakechan/internal/unlabelled"
 )
 
 // Poller is the goroutine that turns foreign notifications into tokens, with the
@@ -27,45 +30,51 @@ import (
 type Poller struct {
 	set     *readySet
 	backend string
-	ceiling time.Duration
 
-	// watch is how often the poller looks after itself while it is in bed: it
+	// watch is how often the poller looks after itself while it is asleep: it
 	// notices a doorbell that somebody closed, and heals what scribbling on
-	// asleep or a ring that failed left behind. rounds.Interval, or a test's own.
+	// asleep or a signal that failed left behind. selfcheck.Interval, or a test's own.
 	watch time.Duration
 
-	// stop: 0 -> 1 by Close, or by a fault that another goroutine found, before
-	// they ring. The poller looks at it after arming, as at root, so that it
-	// either sees it or is rung.
-	stop atomic.Uint32
+	// told is what the goroutine is told, by bits that are set before its doorbell
+	// is signalled. It looks at them after arming, as at root, so that it either
+	// sees one or is woken.
+	//
+	//	toldStop    0 -> 1  Close, or a fault
+	//	toldUnused  0 -> 1  lastClosed: no handle is left
+	//	            1 -> 0  the goroutine
+	told atomic.Uint32
+
+	// unused is 1 from lastClosed until the goroutine has found that there are
+	// handles again: until then it looks by itself, and need not be told.
+	unused atomic.Uint32
+
+	// grace is how long the goroutine stays when no handle is left.
+	grace time.Duration
 
 	mu      sync.Mutex
 	state   uint32                 // open, closed, faulted
 	err     error                  // why it is faulted
 	members map[*Notifier]struct{} // open ones without a handle
-	exited  chan struct{}          // nil until started, closed by the goroutine
+	ends    map[*Notifier]func()   // to be called before these end with the poller: see internal/ending
+	exited  chan struct{}          // closed by the goroutine; nil while there is none
+	handed  uint64                 // handles given out so far
 
 	closeOnce sync.Once
 
 	counts struct{ wakeups, scans, delivered, coalesced atomic.Uint64 }
-	window atomic.Int64 // how long it lingers now; written by the goroutine
 
-	// The goroutine's:
-	kept      int           // what lingering seems to have kept, against what it found
-	truceEnds time.Duration // no lingering before
+	lingering lingering // the goroutine's
 }
 
 // PollerOption sets up a Poller.
 type PollerOption func(*pollerOptions)
 
 type pollerOptions struct {
-	backend string
-	ceiling time.Duration
+	backend    string
+	ceiling    time.Duration
+	ceilingSet bool
 }
-
-// DefaultLinger is the longest time that a Poller looks for more notifications
-// before it goes to bed, unless WithLinger says otherwise.
-const DefaultLinger = 100 * time.Microsecond
 
 // WithBackend chooses the doorbell by name: see Backends. An empty name is the
 // default: what the environment variable NOTIFIER_BACKEND names, or else the
@@ -74,27 +83,21 @@ func WithBackend(name string) PollerOption {
 	return func(o *pollerOptions) { o.backend = name }
 }
 
-// WithLinger sets the longest time that the poller keeps looking for more
-// notifications, after it has found some, before it goes to bed. While it looks,
-// a notification costs no system call and arrives sooner, and the poller uses
-// CPU that nobody else wants. The time in use adapts below that ceiling: it grows
-// while notifications keep coming closer together than the ceiling, and is zero
-// for a slow or idle source, and where lingering turns out to hold a processor that
-// the notifying thread needs. 0 turns lingering off. On WASI, which has no threads,
-// it is always off.
-func WithLinger(ceiling time.Duration) PollerOption {
-	return func(o *pollerOptions) { o.ceiling = max(ceiling, 0) }
-}
-
 // PollerStats describes a Poller and counts what it did.
 type PollerStats struct {
 	Backend   string        // the doorbell's name
 	Handles   int           // notifiers that have a handle and are open
-	Wakeups   uint64        // times that it got up, whatever for
+	Wakeups   uint64        // times that the poller woke
 	Scans     uint64        // walks over the ready set
 	Delivered uint64        // tokens it put into channels
 	Coalesced uint64        // ready bits that found a token there already
 	Linger    time.Duration // how long it lingers at present
+}
+
+// String is for logs.
+func (s PollerStats) String() string {
+	return fmt.Sprintf("%s: %d handles, %d wake-ups, %d scans, %d delivered, %d coalesced, lingers %v",
+		s.Backend, s.Handles, s.Wakeups, s.Scans, s.Delivered, s.Coalesced, s.Linger)
 }
 
 // NewPoller returns a Poller with a doorbell and shared memory of its own; its
@@ -102,17 +105,25 @@ type PollerStats struct {
 //
 // Errors: for a backend that is unknown or refused one that lists Backends(), and
 // says so if the name came from the environment; one that matches
-// errors.ErrUnsupported where there is none; the system's, when it has no
+// [errors.ErrUnsupported] where there is none; the system's, when it has no
 // descriptor or memory left. Nothing is left half made.
 func NewPoller(opts ...PollerOption) (*Poller, error) {
-	o := pollerOptions{ceiling: DefaultLinger}
+	var o pollerOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
+	if !o.ceilingSet {
+		var err error
+		if o.ceiling, err = ceilingFromEnvironment(); err != nil {
+			return nil, err
+		}
+	}
+	grace := defaultGrace
 	if runtime.GOOS == "wasip1" {
-		// Nobody notifies while the poller looks, and a poller that is still up
-		// when the host's call returns gets no further until the next one.
-		o.ceiling = 0
+		// Nobody notifies while the poller looks, and a poller that is still awake
+		// when the host's call returns gets no further until the next one. And there
+		// the doorbell knows no time.
+		o.ceiling, grace = 0, 0
 	}
 	var chosen string // by the environment
 	if o.backend == "" {
@@ -126,7 +137,7 @@ func NewPoller(opts ...PollerOption) (*Poller, error) {
 		}
 		return nil, err
 	}
-	return &Poller{set: set, backend: name, ceiling: o.ceiling, watch: rounds.Interval, members: map[*Notifier]struct{}{}}, nil
+	return &Poller{set: set, backend: name, lingering: lingering{ceiling: o.ceiling}, watch: selfcheck.Interval, grace: grace, members: map[*Notifier]struct{}{}}, nil
 }
 
 // process is the default poller.
@@ -135,12 +146,12 @@ var process struct {
 	p  *Poller
 }
 
-// defaultPoller returns the process-wide poller, and makes it when there is none
-// or the last one broke.
+// defaultPoller returns the process-wide poller, and makes it when there is none, the
+// last one broke, or its handles are nearly used up.
 func defaultPoller() (*Poller, error) {
 	process.mu.Lock()
 	defer process.mu.Unlock()
-	if process.p == nil || process.p.fault() != nil {
+	if process.p == nil || process.p.fault() != nil || process.p.set.worn() {
 		p, err := NewPoller()
 		if err != nil {
 			return nil, err
@@ -183,10 +194,12 @@ func takeIdle(name string) *readySet {
 		s := list[len(list)-1]
 		list = list[:len(list)-1]
 		idle.sets[name] = list
-		if s.intact() && s.bell.check() == nil {
+		switch {
+		case !s.intact() || s.bell.check() != nil:
+			s.condemn()
+		case !s.worn(): // else it is left as it is, for late callers
 			return s
 		}
-		s.condemn()
 	}
 	return nil
 }
@@ -201,12 +214,13 @@ func returnSet(name string, s *readySet) {
 }
 
 // New returns an open Notifier that p serves. It belongs to p until one of them
-// is closed. The error is ErrClosed, or what broke p.
-func (p *Poller) New(opts ...Option) (*Notifier, error) {
+// is closed: it is not garbage-collected before that. The error is [ErrClosed], or what
+// broke p.
+func (p *Poller) New() (*Notifier, error) {
 	if p == nil || p.set == nil {
 		return nil, ErrClosed
 	}
-	n := newNotifier(p, opts)
+	n := newNotifier(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.endErr(); err != nil {
@@ -229,12 +243,97 @@ func (p *Poller) admit(n *Notifier) (Handle, error) {
 		return 0, err
 	}
 	delete(p.members, n)
+	p.handed++
 	if p.exited == nil {
-		// Never in a synctest bubble: Handle refuses there.
 		p.exited = make(chan struct{})
-		go p.run()
+		unlabelled.Go(p.run) // never in a synctest bubble: Handle refuses there
 	}
 	return h, nil
+}
+
+// lastClosed is called when no handle is left: the goroutine ends some time after that,
+// so that nothing of p runs while nobody needs it.
+func (p *Poller) lastClosed() {
+	if p.unused.Swap(1) != 0 {
+		return
+	}
+	p.told.Or(toldUnused)
+	if atomic.LoadUint32(&p.set.asleep)&1 != 0 {
+		// If it fails the goroutine finds out at its self-check.
+		_ = p.set.bell.signal()
+	}
+}
+
+const (
+	toldStop = 1 << iota
+	toldUnused
+)
+
+// defaultGrace is less than what leak checkers of tests wait for.
+const defaultGrace = 50 * time.Millisecond
+
+// retire ends the goroutine if no handle was given out since there were handed of
+// them, and none is left. Under the lock that admit has: the next one starts it anew.
+func (p *Poller) retire(handed uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != open || p.handed != handed || p.set.handles() != 0 {
+		return false
+	}
+	// Nothing of the set is touched by this goroutine after that.
+	p.set.wakeUp()
+	p.told.And(^uint32(toldUnused))
+	p.unused.Store(0)
+	p.exited = nil
+	return true
+}
+
+// idle returns how many handles were given out so far, and whether none is left. From
+// then on the goroutine is told of that, or looks by itself.
+func (p *Poller) idle() (handed uint64, idle bool) {
+	look := func() {
+		p.mu.Lock()
+		handed, idle = p.handed, p.set.handles() == 0
+		p.mu.Unlock()
+	}
+	if look(); !idle {
+		p.unused.Store(0)
+		look() // who closed the last one in between may have seen a 1
+	}
+	if idle {
+		p.unused.Store(1)
+	}
+	return handed, idle
+}
+
+func init() {
+	ending.Before = func(n any, f func()) func() { return n.(*Notifier).beforeEnd(f) }
+}
+
+// beforeEnd is ending.Before.
+func (n *Notifier) beforeEnd(f func()) (forget func()) {
+	n.mu.Lock()
+	p := n.poller
+	n.unlock()
+	if p == nil {
+		return func() {}
+	}
+	p.mu.Lock()
+	if p.state != open {
+		p.mu.Unlock()
+		f()
+		return func() {}
+	}
+	if p.ends == nil {
+		p.ends = map[*Notifier]func(){}
+	}
+	p.ends[n] = f
+	p.mu.Unlock()
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.ends, n)
+	}
 }
 
 func (p *Poller) forget(n *Notifier) {
@@ -279,15 +378,23 @@ func (p *Poller) Stats() PollerStats {
 		Scans:     p.counts.scans.Load(),
 		Delivered: p.counts.delivered.Load(),
 		Coalesced: p.counts.coalesced.Load(),
-		Linger:    time.Duration(p.window.Load()),
+		Linger:    time.Duration(p.lingering.window.Load()),
 	}
+}
+
+// String says which poller this is, for logs.
+func (p *Poller) String() string {
+	if p == nil || p.set == nil {
+		return "Poller(closed)"
+	}
+	return fmt.Sprintf("Poller(%s, %#x)", p.backend, p.set.base)
 }
 
 // Close closes p and its notifiers, and returns when its goroutine has ended. It
 // may be called again and by several goroutines. The error is nil.
 //
-// The doorbell's descriptor and the shared memory stay for the next NewPoller: a
-// foreign thread that is about to ring must not find somebody else's there.
+// The doorbell's descriptor and the shared memory stay for the next [NewPoller]: a
+// foreign thread that is about to signal must not find somebody else's there.
 func (p *Poller) Close() error {
 	if p == nil || p.set == nil {
 		return nil
@@ -316,6 +423,8 @@ func (p *Poller) finish(as uint32, err error) bool {
 		return false
 	}
 	p.state, p.err = as, err
+	ends := p.ends
+	p.ends = nil
 	list := p.set.all()
 	for n := range p.members {
 		list = append(list, n)
@@ -324,34 +433,70 @@ func (p *Poller) finish(as uint32, err error) bool {
 	if as == faulted {
 		p.set.condemn()
 	}
+	for _, f := range ends {
+		f()
+	}
 	for _, n := range list {
 		n.end(as)
 	}
-	p.stop.Store(1)
+	p.told.Or(toldStop)
 	if as == closed {
-		// If it fails the goroutine finds out on its rounds.
-		_ = p.set.bell.ring()
+		// If it fails the goroutine finds out at its self-check.
+		_ = p.set.bell.signal()
 	}
 	return true
 }
 
 // run is the poller's goroutine.
 func (p *Poller) run() {
-	defer close(p.exited)
-	// Whoever passes by later need not ring.
-	defer p.set.getUp()
-	look := func() bool { return p.set.goToBed(&p.stop) }
-	for p.stop.Load() == 0 {
-		if found, behind := p.scan(); found && p.linger(behind) {
+	p.mu.Lock()
+	exited := p.exited
+	p.mu.Unlock()
+	defer close(exited)
+	if p.serve() {
+		return
+	}
+	// Whoever passes by later need not signal.
+	p.set.wakeUp()
+}
+
+// serve reports whether it retired.
+func (p *Poller) serve() bool {
+	look := func() bool { return p.set.fallAsleep(&p.told) }
+	unused, handed := false, uint64(0)
+	for {
+		told := p.told.Load()
+		if told&toldStop != 0 {
+			return false
+		}
+		if told&toldUnused != 0 {
+			p.told.And(^uint32(toldUnused))
+			handed, unused = p.idle()
+			if p.grace == 0 && p.retire(handed) {
+				return true
+			}
+		}
+		if found, behind := p.scan(); found && p.lingering.more(&p.set.root, &p.told, behind) {
 			continue
 		}
-		bed := clock.Now()
-		err := p.set.bell.wait(look, p.watch)
-		if errors.Is(err, errWatch) {
+		limit := p.watch
+		if unused {
+			limit = min(limit, p.grace)
+		}
+		began := clock.Now()
+		err := p.set.bell.wait(look, limit)
+		if errors.Is(err, errSelfCheck) {
+			if unused && p.retire(handed) {
+				return true
+			}
+			handed, unused = p.idle()
 			err = p.set.bell.check()
 		} else {
 			p.counts.wakeups.Add(1)
-			p.adapt(clock.Now() - bed)
+			p.lingering.slept(clock.Now() - began)
+			if err != nil { // and check may know more about it
+				err = cmp.Or(p.set.bell.check(), err)
+			}
 		}
 		if err != nil {
 			p.fail(fmt.Errorf("the %s doorbell broke: %w", p.backend, err))
@@ -370,94 +515,15 @@ func (p *Poller) fail(err error) {
 // scan delivers what is ready. It reports whether there was anything, and whether
 // the receivers are behind: every token found its channel full.
 func (p *Poller) scan() (found, behind bool) {
-	var delivered, coalesced uint64
+	delivered, coalesced := p.counts.delivered.Load(), p.counts.coalesced.Load()
 	p.set.scan(func(i uint32) {
-		n := p.set.owner(i)
-		if n == nil {
+		if n := p.set.owner(i); n == nil {
 			p.set.dropOrphan(i)
-			return
-		}
-		switch sent, full := n.deliver(p.set, i); {
-		case sent:
-			delivered++
-		case full:
-			coalesced++
+		} else {
+			n.deliver()
 		}
 	})
 	p.counts.scans.Add(1)
-	if delivered+coalesced == 0 {
-		return false, false
-	}
-	p.counts.delivered.Add(delivered)
-	p.counts.coalesced.Add(coalesced)
-	return true, delivered == 0
-}
-
-// The lingering adapts as KVM's halt polling does (Documentation/virt/kvm/
-// halt-polling.rst): from firstWindow it doubles up to the ceiling each time
-// that a notification came after the window but within the ceiling, and halves,
-// down to none, each time that one came later than that.
-const (
-	firstWindow = 12 * time.Microsecond
-
-	// pace is how long the next look waits when the receivers are behind: they
-	// have their token, and each scan takes cache lines from the producers.
-	pace = 20 * time.Microsecond
-
-	// A notification that comes just after the poller went to bed, within a soon-th
-	// of the ceiling, may be one that lingering has kept from coming: where there
-	// is no other processor for its sender, the kernel lets that wait for the
-	// window's end. One that was kept costs about half a window, and one that
-	// lingering found saves an eighth of that: so it weighs as much as keeps of
-	// those. When enough more weight has gathered than was found, there is no
-	// lingering for the time of truce; after that the next one kept is enough.
-	soon   = 8
-	keeps  = 8
-	enough = 4 * keeps
-	truce  = 10 * time.Millisecond
-)
-
-// linger looks for more for the time of the window, letting receivers run. It
-// reports whether there is more.
-func (p *Poller) linger(behind bool) bool {
-	window := time.Duration(p.window.Load())
-	if window == 0 {
-		return false
-	}
-	start := clock.Now()
-	if start < p.truceEnds {
-		return false
-	}
-	from := start
-	if behind {
-		from += pace
-	}
-	for {
-		runtime.Gosched()
-		t := clock.Now()
-		if t >= from && atomic.LoadUint32(&p.set.root) != 0 || p.stop.Load() != 0 {
-			p.kept = max(p.kept-1, 0)
-			return true
-		}
-		if t >= max(start+window, from) {
-			return false
-		}
-	}
-}
-
-// adapt changes the window after a sleep.
-func (p *Poller) adapt(slept time.Duration) {
-	window := time.Duration(p.window.Load())
-	if window+slept <= p.ceiling {
-		window = min(max(2*window, firstWindow), p.ceiling)
-	} else if window /= 2; window < firstWindow {
-		window = 0
-	}
-	if slept < p.ceiling/soon && time.Duration(p.window.Load()) >= p.ceiling/4 {
-		if p.kept += keeps; p.kept >= enough {
-			p.kept -= keeps
-			p.truceEnds, window = clock.Now()+truce, 0
-		}
-	}
-	p.window.Store(int64(window))
+	sent := p.counts.delivered.Load() != delivered
+	return sent || p.counts.coalesced.Load() != coalesced, !sent
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // A forked child that notifies gets CLOSED and does its parent no harm: no token,
-// no ring. Its parent goes on as before.
+// no signal. Its parent goes on as before.
 func TestForkWithoutExec(t *testing.T) {
 	if !foreign.SignalsAvailable {
 		testenv.Missing(t, "cgo", "built without")
@@ -87,7 +87,7 @@ func TestReusedDescriptors(t *testing.T) {
 					s.Close()
 				}
 			}()
-			for range testenv.Rounds(60) {
+			for range testenv.Repeats(60) {
 				p := newPoller(t, WithBackend(backend))
 				list, handles := notifiers(t, p, 4)
 				if len(storms) < 4 {
@@ -104,7 +104,7 @@ func TestReusedDescriptors(t *testing.T) {
 					crowd := foreign.Storm(numbers(list), 2, 2000, true)
 					defer crowd.Close()
 				}
-				wait(t, "the poller to be rung", func() bool { return p.Stats().Wakeups > 0 || len(list[0].C()) > 0 })
+				wait(t, "the poller to be signalled", func() bool { return p.Stats().Wakeups > 0 || len(list[0].C()) > 0 })
 				require.NoError(t, p.Close())
 
 				// The numbers that were free just now, and those that Close made
@@ -127,7 +127,7 @@ func TestReusedDescriptors(t *testing.T) {
 						foreign.Notify(uint64(handles[1]))
 					}
 				}
-				// The next poller is rung as well, at its own descriptor.
+				// The next poller is signalled as well, at its own descriptor.
 				next, err := NewPoller(WithBackend(backend))
 				require.NoError(t, err)
 				other, otherHandles := notifiers(t, next, 1)
@@ -205,7 +205,7 @@ func TestSignalHandler(t *testing.T) {
 				})
 			}
 			pid := unix.Getpid()
-			for range testenv.Rounds(200) {
+			for range testenv.Repeats(200) {
 				crowd.Interrupt(20) // C threads
 				entries, err := os.ReadDir("/proc/self/task")
 				require.NoError(t, err)

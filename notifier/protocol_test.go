@@ -65,12 +65,14 @@ func TestEachTakesTheLock(t *testing.T) {
 	require.False(t, isSet(n))
 
 	take(steps(p.set, i)[:1])
-	heldUp(t, n, func() {
-		assert.Empty(t, n.C())
-		assert.True(t, isSet(n), "the bit goes together with the token")
-	}, func() { n.deliver(p.set, i) })
-	require.Len(t, n.C(), 1)
+	n.mu.Lock()
+	n.deliver() // does not wait
+	assert.Empty(t, n.C())
+	assert.True(t, isSet(n), "the bit goes together with the token")
+	n.unlock()
+	require.Len(t, n.C(), 1, "who had the lock delivers")
 	require.False(t, isSet(n))
+	require.Zero(t, n.owed.Load())
 
 	heldUp(t, n, func() { assert.Equal(t, open, n.state.Load()) }, func() { _ = n.Close() })
 	require.Equal(t, closed, n.state.Load())
@@ -79,8 +81,7 @@ func TestEachTakesTheLock(t *testing.T) {
 // A Notify that found the notifier open, and then waits for the lock while Close has
 // it, puts no token in.
 func TestNotifyIsHeldUpByClose(t *testing.T) {
-	n, err := New()
-	require.NoError(t, err)
+	n := New()
 	heldUp(t, n, func() { n.state.Store(closed) }, func() { assert.ErrorIs(t, n.Notify(), ErrClosed) })
 	require.Empty(t, n.C())
 }
@@ -91,48 +92,90 @@ func TestDeliverLooksAtTheBit(t *testing.T) {
 	p, _ := fakePoller(t)
 	list, handles := notifiers(t, p, 1)
 	settle(t, p)
-	sent, full := list[0].deliver(p.set, handles[0].index())
-	assert.False(t, sent || full)
+	require.False(t, isSet(list[0]), handles)
+	list[0].deliver()
 	require.Empty(t, list[0].C())
 }
 
-// ringHook is a doorbell that does something while it is rung.
+// The poller waits for nobody's lock: while one notifier's is taken, and the set's, all
+// others are served; and that one by whoever gives its lock back.
+func TestPollerWaitsForNobody(t *testing.T) {
+	for _, backend := range Backends() {
+		p := newPoller(t, WithBackend(backend))
+		list, handles := notifiers(t, p, 2)
+		for range 100 {
+			list[0].mu.Lock()
+			require.NoError(t, handles[0].Notify())
+			require.NoError(t, handles[1].Notify())
+			receive(t, list[1])
+			require.Empty(t, list[0].C())
+			list[0].unlock()
+			receive(t, list[0])
+		}
+		settle(t, p)
+		p.set.mu.Lock()
+		orphan := indexAt(77, 7)
+		take(steps(p.set, orphan))
+		require.NoError(t, handles[1].Notify())
+		receive(t, list[1])
+		p.set.mu.Unlock()
+		p.set.dropOrphan(orphan)
+		require.Zero(t, atomic.LoadUint32(&p.set.leaf[77]))
+	}
+}
+
+// Of the poller, who finds the lock taken, and the one who gives it back, one delivers.
+func TestDeliverAgainstUnlock(t *testing.T) {
+	p, _ := fakePoller(t)
+	list, handles := notifiers(t, p, 1)
+	n := list[0]
+	settle(t, p)
+	bit := steps(p.set, handles[0].index())[0]
+	duel(t, bit, n.deliver, func() { n.mu.Lock(); n.unlock() }, func(round uint32) {
+		if len(n.ch) != 1 || isSet(n) {
+			t.Fatalf("round %d: nobody delivered", round)
+		}
+		<-n.ch
+	})
+}
+
+// ringHook is a doorbell that does something while it is signalled.
 type ringHook struct {
 	doorbell
 	during func()
 }
 
-func (b ringHook) ring() error {
+func (b ringHook) signal() error {
 	b.during()
-	return b.doorbell.ring()
+	return b.doorbell.signal()
 }
 
-// Once somebody has rung nobody else does, until the poller is in bed again; and one
-// who rang for an earlier night does not make the present one's number even.
-func TestOneRingForANight(t *testing.T) {
+// Once somebody has signalled nobody else does, until the poller is asleep again; and one
+// who signalled for an earlier epoch does not make the present one's number even.
+func TestOneSignalAnEpoch(t *testing.T) {
 	p := freshPoller(t) // it has not started
 	s, bell := p.set, p.set.bell.(*fakeBell)
-	h, err := s.admit(newNotifier(p, nil))
+	h, err := s.admit(newNotifier(p))
 	require.NoError(t, err)
 	var stop atomic.Uint32
-	require.False(t, s.goToBed(&stop))
+	require.False(t, s.fallAsleep(&stop))
 	for range 5 {
 		require.NoError(t, h.Notify())
 	}
-	assert.EqualValues(t, 1, bell.rings.Load())
+	assert.EqualValues(t, 1, bell.signals.Load())
 
 	s.scan(func(i uint32) { s.clear(i) })
-	require.False(t, s.goToBed(&stop))
+	require.False(t, s.fallAsleep(&stop))
 	s.bell = ringHook{bell, func() {
 		s.bell = bell
-		s.getUp()
+		s.wakeUp()
 		s.scan(func(i uint32) { s.clear(i) })
-		require.False(t, s.goToBed(&stop))
+		require.False(t, s.fallAsleep(&stop))
 	}}
 	require.NoError(t, h.Notify())
-	assert.EqualValues(t, 1, atomic.LoadUint32(&s.asleep)&1, "it was another night's ring")
+	assert.EqualValues(t, 1, atomic.LoadUint32(&s.asleep)&1, "it was another epoch's signal")
 	require.NoError(t, h.Notify())
-	assert.EqualValues(t, 3, bell.rings.Load())
+	assert.EqualValues(t, 3, bell.signals.Load())
 }
 
 // duel lets two functions meet, again and again and each time at another place, and
@@ -171,7 +214,7 @@ func duel(t *testing.T, before, one, other func(), after func(round uint32)) {
 		<-ended
 	}()
 	round := uint32(0)
-	for range testenv.Rounds(300_000) {
+	for range testenv.Repeats(300_000) {
 		round++
 		before()
 		gate.Store(round)
@@ -186,21 +229,21 @@ func duel(t *testing.T, before, one, other func(), after func(round uint32)) {
 
 // The poller stores asleep and then looks at root; who notifies sets root and then
 // looks at asleep. However they meet, one sees the other.
-func TestBedOrRing(t *testing.T) {
+func TestAsleepOrSignalled(t *testing.T) {
 	s := freshPoller(t).set // its poller has not started
 	var stop atomic.Uint32
-	var sleeps, rings bool
+	var sleeps, signals bool
 	duel(t, func() {
-		s.getUp()
+		s.wakeUp()
 		atomic.StoreUint32(&s.root, 0)
 	}, func() {
-		sleeps = !s.goToBed(&stop)
+		sleeps = !s.fallAsleep(&stop)
 	}, func() {
 		raise(&s.root, 3)
-		rings = atomic.LoadUint32(&s.asleep)&1 == 1
+		signals = atomic.LoadUint32(&s.asleep)&1 == 1
 	}, func(round uint32) {
-		if sleeps && !rings {
-			t.Fatalf("round %d: the poller sleeps, and nobody rings", round)
+		if sleeps && !signals {
+			t.Fatalf("round %d: the poller sleeps, and nobody signals", round)
 		}
 	})
 }
@@ -210,11 +253,11 @@ func TestScanTakesWhatItClears(t *testing.T) {
 	p := freshPoller(t)
 	s := p.set // its poller has not started
 	var stop atomic.Uint32
-	require.True(t, !s.goToBed(&stop))
-	s.getUp()
+	require.True(t, !s.fallAsleep(&stop))
+	s.wakeUp()
 	var handles []Handle
 	for range 65 { // the last has a bit of root to itself
-		h, err := s.admit(newNotifier(p, nil))
+		h, err := s.admit(newNotifier(p))
 		require.NoError(t, err)
 		handles = append(handles, h)
 	}
@@ -239,10 +282,10 @@ func TestScanTakesWhatItClears(t *testing.T) {
 func TestDeliverAgainstClear(t *testing.T) {
 	p, _ := fakePoller(t)
 	list, handles := notifiers(t, p, 1)
-	n, i := list[0], handles[0].index()
+	n := list[0]
 	settle(t, p)
-	bit := steps(p.set, i)[0]
-	duel(t, bit, func() { n.deliver(p.set, i) }, func() { n.Clear() }, func(round uint32) {
+	bit := steps(p.set, handles[0].index())[0]
+	duel(t, bit, n.deliver, func() { n.Clear() }, func(round uint32) {
 		if len(n.C()) != 0 || isSet(n) {
 			t.Fatalf("round %d: a token after Clear", round)
 		}
@@ -254,7 +297,7 @@ func TestDeliverAgainstClear(t *testing.T) {
 func TestClosedPollerAdmitsNobody(t *testing.T) {
 	p, _ := fakePoller(t)
 	require.NoError(t, p.Close())
-	n := newNotifier(p, nil)
+	n := newNotifier(p)
 	defer n.Close()
 	_, err := n.Handle()
 	require.ErrorIs(t, err, ErrClosed)

@@ -7,6 +7,9 @@ package notifier
 // channel's length, so each notification also adds to a word in the heap before
 // it looks, and whoever takes notifications loads it after clearing. Words are
 // shared by a hash: that may hide a race, never invent one.
+//
+// That is for notifications by Go. A goroutine that notifies through C is ordered by
+// internal/cgosync.
 
 import (
 	"sync/atomic"

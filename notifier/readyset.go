@@ -1,8 +1,7 @@
 package notifier
 
-// This file holds the memory that foreign code shares with a poller, the
-// handles that point into it, and the Go half of the protocol on it. The C half
-// is notifier_notify in notifier.h: each comment here that says "notify" means
+// This file holds the memory that foreign code shares with a poller, and the Go
+// half of the protocol on it. The C half is notifier_notify in notifier.h: each comment here that says "notify" means
 // both it and readySet.notify, which take the same steps in the same order.
 // Who delivers tokens, and when, is poller.go's business; where the memory
 // comes from is memory_*.go's.
@@ -26,12 +25,12 @@ const (
 	blockMagic = 0x77616b65 // NOTIFIER_MAGIC, "wake"
 
 	blockShift     = 23 // a block is aligned to 8 MiB
-	addressBits    = 48 // and lies below 2^48
 	indexBits      = 20
 	generationBits = 19
 
 	maxHandles     = 1 << indexBits
 	generationMask = 1<<generationBits - 1
+	generationStep = 2 // odd in a notifier's handle, even in a ring's number: bit 0 tells them apart
 	leafWords      = maxHandles / 32
 )
 
@@ -57,20 +56,20 @@ type block struct {
 	// fork wiped reads as zeros: ABI 0, which notify takes for CLOSED.
 	magic      uint32
 	abi        uint32
-	kind       uint32 // kindNone, kindEventFD, …: how to ring
-	descriptor uint32 // what to ring
-	pid        uint32 // who may ring; 0: anyone, since the block is wiped on fork
+	kind       uint32 // kindNone, kindEventFD, …: how to signal
+	descriptor uint32 // what to signal
+	pid        uint32 // who may signal; 0: anyone, since the block is wiped on fork
 	_          [27]uint32
 
-	// asleep is odd while the poller is in bed, or about to be.
+	// asleep is odd while the poller is asleep, or about to be.
 	//
-	//	even -> odd  the poller going to bed: a number never used before. It
+	//	even -> odd  the poller falling asleep: a number never used before. It
 	//	             looks at root after that.
-	//	odd -> even  whoever rang, by CAS, after the doorbell was rung: from
+	//	odd -> even  whoever signalled, by CAS, after the doorbell was signalled: from
 	//	             then on nobody else needs to. Also the poller, once up.
 	//
-	// A fresh number each time, so that the CAS of one who rang for an earlier
-	// night cannot put out the light of this one.
+	// A fresh number each time, so that the CAS of one who signalled for an earlier
+	// epoch cannot make this number even.
 	asleep uint32
 	_      [31]uint32
 
@@ -89,24 +88,6 @@ type block struct {
 
 const blockSize = unsafe.Sizeof(block{})
 
-// Handle names a notifier to foreign code: C, C++, Rust or Zig pass it to
-// notifier_notify (see Header). It is a plain number, so it goes through any
-// API's "user data" pointer, and it stays harmless for ever: after Close every
-// use of it reports that the notifier is gone. Handle(0) names nothing.
-//
-// The bits are: address of the poller's block / 8 MiB (25), index (20),
-// generation (19).
-type Handle uint64
-
-func makeHandle(base uint64, index, generation uint32) Handle {
-	return Handle(base>>blockShift<<(indexBits+generationBits) |
-		uint64(index)<<generationBits | uint64(generation))
-}
-
-func (h Handle) base() uint64       { return uint64(h) >> (indexBits + generationBits) << blockShift }
-func (h Handle) index() uint32      { return uint32(h>>generationBits) & (maxHandles - 1) }
-func (h Handle) generation() uint32 { return uint32(h) & generationMask }
-
 // position returns where index i's leaf bit is. Indexes are spread so that the
 // first 2,048 have a cache line of leaf each.
 func position(i uint32) (word, bit uint32) {
@@ -118,47 +99,8 @@ func indexAt(word, bit uint32) uint32 {
 	return bit<<15 | word&15<<11 | word>>4
 }
 
-var errInvalidHandle = fmt.Errorf("notifier: this handle never came from Notifier.Handle: %w", os.ErrInvalid)
-
-// Notify does for a Go caller that has only the handle what notifier_notify
-// does for a foreign one. It is safe from any goroutine, at any time, for any
-// value of h.
-//
-// It returns nil when a wake-up is on its way or one already was; ErrClosed
-// when the notifier was closed; an error that matches os.ErrInvalid when h names
-// nothing; and the operating system's error when the doorbell could not be rung,
-// in which case nothing is lost: the next call by anyone rings again.
-func (h Handle) Notify() error {
-	s := setOf(h)
-	if s == nil || h.generation() == 0 {
-		return errInvalidHandle
-	}
-	raceNotify(h)
-	return s.notify(h)
-}
-
-// sets lists every ready set there ever was, for Handle.Notify: they are never
-// unmapped, and there are few. Replaced whole under setsMu.
-var (
-	sets   atomic.Pointer[[]*readySet]
-	setsMu sync.Mutex
-
-	loopBases atomic.Uint64 // how many sets on WASI had a number for an address
-)
-
-func setOf(h Handle) *readySet {
-	if list := sets.Load(); list != nil {
-		for _, s := range *list {
-			if s.base == h.base() {
-				return s
-			}
-		}
-	}
-	return nil
-}
-
 // readySet is a block, its doorbell, and the book-keeping of its indexes. It
-// outlives its poller: a foreign caller that was preempted just before it rings
+// outlives its poller: a foreign caller that was preempted just before it signals
 // must find the same doorbell years later, so Poller.Close hands the whole set
 // to the next NewPoller and nothing of it is ever given back to the system.
 type readySet struct {
@@ -177,6 +119,7 @@ type readySet struct {
 	fresh uint32     // indexes from here on were never given out
 	freed []freedIdx // a queue, oldest first: see release
 	live  int        // indexes that have an owner
+	spent int        // indexes whose generations are used up
 }
 
 // minFreed is how many indexes wait in the queue before one is reused.
@@ -205,10 +148,6 @@ func newReadySet(bell doorbell, kind, descriptor uint32) (*readySet, error) {
 		// it. So the block need not be aligned, and any other number will do.
 		base = loopBases.Add(1) << blockShift
 	}
-	if base == 0 || base&(1<<blockShift-1) != 0 || base>>addressBits != 0 {
-		unmapBlock(b)
-		return nil, fmt.Errorf("notifier: the system gave memory at %#x, which does not fit a handle (%d-bit addresses)", base, addressBits)
-	}
 	s := &readySet{block: b, base: base, bell: bell, epoch: 1}
 	pid := uint32(0)
 	if !wiped {
@@ -218,14 +157,7 @@ func newReadySet(bell doorbell, kind, descriptor uint32) (*readySet, error) {
 	b.magic, b.kind, b.descriptor, b.pid = blockMagic, kind, descriptor, pid
 	atomic.StoreUint32(&b.abi, abiVersion)
 
-	setsMu.Lock()
-	defer setsMu.Unlock()
-	var list []*readySet
-	if old := sets.Load(); old != nil {
-		list = append(list, *old...)
-	}
-	list = append(list, s)
-	sets.Store(&list)
+	register(s)
 	return s, nil
 }
 
@@ -238,7 +170,7 @@ func (s *readySet) intact() bool {
 }
 
 // condemn makes the block useless to callers: whatever its doorbell's descriptor
-// has become, nobody rings it again.
+// has become, nobody signals it again.
 func (s *readySet) condemn() {
 	atomic.StoreUint32(&s.kind, kindNone)
 	atomic.StoreUint32(&s.descriptor, ^uint32(0))
@@ -261,7 +193,7 @@ func (s *readySet) admit(n *Notifier) (Handle, error) {
 		f = freedIdx{s.fresh, 1}
 		s.fresh++
 	default:
-		return 0, errTooMany
+		return 0, fmt.Errorf("%w; %d of them are in use, and %d are used up for ever", errTooMany, s.live, s.spent)
 	}
 	chunk := &s.owners[f.index>>ownerShift]
 	if chunk.Load() == nil {
@@ -276,18 +208,30 @@ func (s *readySet) admit(n *Notifier) (Handle, error) {
 	return makeHandle(s.base, f.index, f.generation), nil
 }
 
-// release takes n's index back. n is marked closed, and its lock is held.
-func (s *readySet) release(h Handle) {
-	i, next := h.index(), h.generation()+1
+// release takes n's index back, and reports whether no handle is left. n is marked
+// closed, and its lock is held.
+func (s *readySet) release(h Handle) (last bool) {
+	i, next := h.index(), h.generation()+generationStep
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	atomic.StoreUint32(&s.generation[i], next)
 	s.clear(i)
 	s.owners[i>>ownerShift].Load()[i&ownerMask].Store(nil)
 	s.live--
-	if next <= generationMask { // else the index is retired
+	if next <= generationMask {
 		s.freed = append(s.freed, freedIdx{i, next})
+	} else {
+		s.spent++
 	}
+	return s.live == 0
+}
+
+// worn reports whether so many indexes are used up, each by 2^18 handles, that another
+// set should take the place of s. The handles that s has given out stay what they are.
+func (s *readySet) worn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spent > maxHandles/2
 }
 
 func (s *readySet) owner(i uint32) *Notifier {
@@ -326,9 +270,12 @@ func (s *readySet) clear(i uint32) bool {
 
 // dropOrphan clears the bit of an index that nobody owns: set by a caller that
 // was preempted for long, or by scribbling. Under the set's lock, since a new
-// owner's first notification must not be what is cleared.
+// owner's first notification must not be what is cleared. If somebody has that,
+// the bit stays: the poller waits for nobody, and admit clears it for a new owner.
 func (s *readySet) dropOrphan(i uint32) {
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		return
+	}
 	defer s.mu.Unlock()
 	if s.owner(i) == nil {
 		s.clear(i)
@@ -339,11 +286,11 @@ func (s *readySet) dropOrphan(i uint32) {
 // step is idempotent: a caller that dies after any of them leaves nothing that
 // the next caller does not make good.
 func (s *readySet) notify(h Handle) error {
-	// 1. What the caller wrote before is visible before the look at the bit: a
-	// release would not do, since the look is a load. Its partner is the fence
+	// 1. The fence. What the caller wrote before is visible before the look at the
+	// bit: a release would not do, since the look is a load. Its partner is the fence
 	// after clearing, in deliver and absorb.
 	fence()
-	// 2. Is the handle's notifier still there?
+	// 2. The generation. Is the handle's notifier still there?
 	i := h.index()
 	if atomic.LoadUint32(&s.generation[i]) != h.generation() {
 		return ErrClosed
@@ -351,20 +298,21 @@ func (s *readySet) notify(h Handle) error {
 	// 3. The leaf bit. Looked at first: when it is set, the line stays shared.
 	word, bit := position(i)
 	raise(&s.leaf[word], bit)
-	// 4. The summaries, upwards, also when the bit was set already: whoever set
+	// 4. The levels above. Upwards, also when the bit was set already: whoever set
 	// it may have died before it got here.
 	raise(&s.mid[word>>5], word&31)
 	raise(&s.top[word>>10], word>>5&31)
 	raise(&s.root, word>>10)
-	// 5. Ring if the poller is in bed, also when coalesced. Only one that has
-	// rung puts the light out; if ringing fails it stays on for the next caller.
+	// 5. The doorbell. Signal if the poller is asleep, also when coalesced.
 	if a := atomic.LoadUint32(&s.asleep); a&1 != 0 {
 		if atomic.LoadUint32(&s.kind) == kindNone {
 			return errCondemned
 		}
-		if err := s.bell.ring(); err != nil {
+		// 5a. The signal. If it fails the number stays odd for the next caller.
+		if err := s.bell.signal(); err != nil {
 			return err
 		}
+		// 5b. The even number.
 		atomic.CompareAndSwapUint32(&s.asleep, a, a+1)
 	}
 	return nil
@@ -378,11 +326,11 @@ func raise(word *uint32, bit uint32) {
 	}
 }
 
-// goToBed is called by the poller with nothing left to do, again each time that
+// fallAsleep is called by the poller with nothing left to do, again each time that
 // it is woken. It returns false when the poller may sleep: asleep was odd, with
 // a number of its own, before root was seen empty; so whoever sets a root bit
-// after that sees it odd, and rings. It is up again when goToBed returns true.
-func (s *readySet) goToBed(stop *atomic.Uint32) bool {
+// after that sees it odd, and signals. It is up again when fallAsleep returns true.
+func (s *readySet) fallAsleep(stop *atomic.Uint32) bool {
 	s.epoch += 2
 	// An exchange where a store would do: in race builds a store of memory outside
 	// of the Go heap is no more than a release, which the look at root may overtake,
@@ -391,11 +339,11 @@ func (s *readySet) goToBed(stop *atomic.Uint32) bool {
 	if atomic.LoadUint32(&s.root) == 0 && stop.Load() == 0 {
 		return false
 	}
-	s.getUp()
+	s.wakeUp()
 	return true
 }
 
-func (s *readySet) getUp() {
+func (s *readySet) wakeUp() {
 	atomic.StoreUint32(&s.asleep, s.epoch+1)
 }
 

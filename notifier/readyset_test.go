@@ -24,7 +24,7 @@ func steps(s *readySet, i uint32) []func() {
 		func() { raise(&s.mid[word>>5], word&31) },
 		func() { raise(&s.top[word>>10], word>>5&31) },
 		func() { raise(&s.root, word>>10) },
-		func() { _ = s.bell.ring() },
+		func() { _ = s.bell.signal() },
 	}
 }
 
@@ -105,7 +105,9 @@ func TestRetirementOfIndexes(t *testing.T) {
 
 	// As if it had been given out 2^19-1 times.
 	last := first | generationMask
+	n[0].mu.Lock()
 	n[0].handle = last
+	n[0].mu.Unlock()
 	atomic.StoreUint32(&p.set.generation[first.index()], generationMask)
 	require.NoError(t, last.Notify())
 	receive(t, n[0])
@@ -122,6 +124,50 @@ func TestRetirementOfIndexes(t *testing.T) {
 	}
 	require.ErrorIs(t, first.Notify(), ErrClosed)
 	require.ErrorIs(t, last.Notify(), ErrClosed)
+}
+
+// A set whose indexes are mostly used up serves no new poller, and the default poller
+// gives way to a new one. What it has given out goes on.
+func TestWornSetsAreReplaced(t *testing.T) {
+	wear := func(p *Poller) {
+		p.set.mu.Lock()
+		p.set.spent = maxHandles/2 + 1 // as if so many had been given out 2^18 times
+		p.set.mu.Unlock()
+	}
+	if len(Backends()) == 0 {
+		t.Skip("no doorbell on this system")
+	}
+	back := hideIdle()
+	p := newPoller(t)
+	back()
+	wear(p)
+	require.NoError(t, p.Close())
+	next := newPoller(t, WithBackend(p.backend))
+	assert.NotSame(t, p.set, next.set)
+
+	process.mu.Lock()
+	standing := process.p
+	process.p = nil
+	process.mu.Unlock()
+	defer func() {
+		process.mu.Lock()
+		defer process.mu.Unlock()
+		_ = process.p.Close()
+		process.p = standing
+	}()
+	before := New()
+	defer before.Close()
+	h := handleOf(t, before)
+	wear(before.poller)
+	old := before.poller
+	defer func() { require.NoError(t, old.Close()) }()
+	after := New()
+	defer after.Close()
+	require.NoError(t, handleOf(t, after).Notify())
+	receive(t, after)
+	assert.NotSame(t, old, after.poller)
+	require.NoError(t, h.Notify())
+	receive(t, before)
 }
 
 // The one handle too many is an error that names the limit; the notifier works
@@ -173,7 +219,7 @@ func TestGenerations(t *testing.T) {
 	}
 	n, h := notifiers(t, p, 1)
 	assert.Equal(t, stale[0].index(), h[0].index())
-	assert.EqualValues(t, 6, h[0].generation())
+	assert.EqualValues(t, 11, h[0].generation())
 	for _, s := range stale {
 		require.ErrorIs(t, s.Notify(), ErrClosed)
 	}
@@ -190,7 +236,7 @@ func TestOrphanBits(t *testing.T) {
 	for _, i := range []uint32{1, 2047, 2048, 123456, maxHandles - 1} {
 		settle(t, p)
 		take(steps(p.set, i)[:4])
-		require.NoError(t, h[0].Notify()) // rings
+		require.NoError(t, h[0].Notify()) // signals
 		wait(t, "the orphan's bit to be dropped", func() bool {
 			word, bit := position(i)
 			return atomic.LoadUint32(&p.set.leaf[word])>>bit&1 == 0
@@ -212,7 +258,7 @@ func TestOrphanBits(t *testing.T) {
 
 // A notification takes five steps. Whoever dies after any of them leaves nothing
 // that the next caller, of the same notifier, does not make good; and what only
-// lacks the ring, nothing that the next caller of any does not.
+// lacks the signal, nothing that the next caller of any does not.
 func TestDeadCallers(t *testing.T) {
 	again := map[string]func(h Handle) error{"handle": Handle.Notify}
 	if foreign.Available {
@@ -249,49 +295,51 @@ func TestDeadCallers(t *testing.T) {
 	}
 }
 
-// A poller that goes to bed says so with a number never used before, so that who
-// rang for an earlier night cannot put out the light of this one; and it does
+// A poller that falls asleep says so with a number never used before, so that who
+// signalled for an earlier epoch cannot make the number of this one even; and it does
 // not stay there with something to do.
-func TestGoingToBed(t *testing.T) {
+func TestFallingAsleep(t *testing.T) {
 	p := freshPoller(t)
 	s := p.set // its poller has not started
 	asleep := func() uint32 { return atomic.LoadUint32(&s.asleep) }
 	var stop atomic.Uint32
-	nights := map[uint32]bool{}
+	epochs := map[uint32]bool{}
 	for range 100 {
-		require.False(t, s.goToBed(&stop))
-		night := asleep()
-		require.EqualValues(t, 1, night&1)
-		require.False(t, nights[night], "a number used before")
-		nights[night] = true
-		if len(nights)%3 == 0 {
-			s.getUp()
+		require.False(t, s.fallAsleep(&stop))
+		epoch := asleep()
+		require.EqualValues(t, 1, epoch&1)
+		require.False(t, epochs[epoch], "a number used before")
+		epochs[epoch] = true
+		if len(epochs)%3 == 0 {
+			s.wakeUp()
 			require.Zero(t, asleep()&1)
 		}
 	}
 	atomic.StoreUint32(&s.root, 1)
-	require.True(t, s.goToBed(&stop))
-	require.Zero(t, asleep()&1, "up, so that nobody rings")
+	require.True(t, s.fallAsleep(&stop))
+	require.Zero(t, asleep()&1, "up, so that nobody signals")
 	s.scan(func(uint32) {})
-	require.False(t, s.goToBed(&stop))
+	require.False(t, s.fallAsleep(&stop))
 	stop.Store(1)
-	require.True(t, s.goToBed(&stop))
+	require.True(t, s.fallAsleep(&stop))
 	require.Zero(t, asleep()&1)
 }
 
-// Once a poller is up it says so, and nobody rings for nothing.
+// Once a poller is up it says so, and nobody signals for nothing.
 func TestGettingUp(t *testing.T) {
 	p, bell := fakePoller(t)
+	held, unwrap := holdable(t, p)
+	defer unwrap()
 	n, h := notifiers(t, p, 1)
 	settle(t, p)
-	release := locked(n[0])
+	release := held.hold()
 	defer release()
 	take(steps(p.set, h[0].index())[:4])
-	require.NoError(t, bell.ring()) // by one that dies before it puts the light out
+	require.NoError(t, bell.signal()) // by one that dies before it makes the number even
 	wait(t, "the poller to be up", func() bool { return atomic.LoadUint32(&p.set.asleep)&1 == 0 })
-	rings := bell.rings.Load()
+	signals := bell.signals.Load()
 	require.NoError(t, h[0].Notify())
-	assert.Equal(t, rings, bell.rings.Load())
+	assert.Equal(t, signals, bell.signals.Load())
 	release()
 	receive(t, n[0])
 }
@@ -306,7 +354,7 @@ func TestNotifyDuringScan(t *testing.T) {
 		s.mu.Lock()
 		s.fresh = max(s.fresh, i)
 		s.mu.Unlock()
-		n := newNotifier(p, nil)
+		n := newNotifier(p)
 		h, err := s.admit(n)
 		require.NoError(t, err)
 		require.Equal(t, i, h.index())
@@ -382,9 +430,8 @@ func TestDeliverOfAFormerOwner(t *testing.T) {
 	require.Equal(t, handles[0].index(), handles2[0].index())
 	settle(t, p)
 	take(steps(p.set, handles2[0].index())[:1]) // by a notification of the new owner
-	sent, full := former.deliver(p.set, handles[0].index())
-	assert.False(t, sent)
-	assert.False(t, full)
+	former.deliver()
+	assert.Empty(t, former.ch)
 	assert.True(t, isSet(list[0]))
 	assert.False(t, former.absorb())
 	assert.True(t, isSet(list[0]), "Clear of a closed notifier takes the new owner's")

@@ -220,7 +220,7 @@ func totals(t *testing.T, p *Poller, name string) {
 		stats := p.Stats()
 		assert.Equal(t, stats.Delivered, all.Delivered)
 		assert.Equal(t, stats.Coalesced, all.Coalesced)
-		// A poller gets up for what is ready, not more often.
+		// A poller wakes for what is ready, not more often.
 		assert.LessOrEqual(t, all.Delivered, results.Arrived())
 	}
 }
@@ -231,7 +231,7 @@ func TestRawReceive(t *testing.T) {
 	stormy(t, func(t *testing.T, p *Poller, name string) {
 		list, _ := notifiers(t, p, 1)
 		n := list[0]
-		for range testenv.Rounds(100) {
+		for range testenv.Repeats(100) {
 			storm := storms[name](list, 1, 20)
 			taken := 0
 			take := func() {
@@ -244,7 +244,7 @@ func TestRawReceive(t *testing.T) {
 			results := storm.Wait()
 			require.EqualValues(t, 20, results.Arrived())
 			storm.Close()
-			for !inBed(p) {
+			for !asleepIdle(p) {
 				take()
 				runtime.Gosched()
 			}
@@ -260,7 +260,7 @@ func TestRawReceive(t *testing.T) {
 // token comes after it.
 func TestCloseWhileAllAreAtIt(t *testing.T) {
 	stormy(t, func(t *testing.T, p *Poller, name string) {
-		for round := range testenv.Rounds(50) {
+		for round := range testenv.Repeats(50) {
 			list, _ := notifiers(t, p, 1)
 			n := list[0]
 			storm := storms[name](list, 8, 0)
@@ -334,7 +334,7 @@ func TestComingAndGoing(t *testing.T) {
 		for _, n := range list {
 			require.NoError(t, n.Close())
 		}
-		for range testenv.Rounds(5000) {
+		for range testenv.Repeats(5000) {
 			n, err := p.New()
 			require.NoError(t, err)
 			require.NoError(t, handleOf(t, n).Notify())
@@ -441,7 +441,7 @@ func TestBusyProcessor(t *testing.T) {
 			}
 		})
 		list, _ := notifiers(t, p, 2)
-		for range testenv.Rounds(20) {
+		for range testenv.Repeats(20) {
 			storm := storms[name](list, 2, 50)
 			results := storm.Wait()
 			assert.EqualValues(t, 100, results.Arrived())
@@ -481,7 +481,7 @@ func TestStoppedWorld(t *testing.T) {
 				}
 				return sum
 			}
-			for i := range testenv.Rounds(200) {
+			for i := range testenv.Repeats(200) {
 				notified, wakeups := sum(), woken.Load()
 				switch i % 3 {
 				case 0:

@@ -174,8 +174,7 @@ func echo(k int) func(*testing.T, *scene) {
 		senders := make([]*sender, k)
 		var all sync.WaitGroup
 		for i := range senders {
-			back, err := New()
-			require.NoError(t, err)
+			back := New()
 			t.Cleanup(func() { _ = back.Close() })
 			senders[i] = &sender{back: back}
 			notify := s.way.bind(t, n)
@@ -619,8 +618,7 @@ func orderOfPlainMemory(t *testing.T, s *scene) {
 	atomic.StoreUint32(hidden, 0)
 	n := s.notifier(t)
 	notify := s.way.bind(t, n)
-	next, err := New()
-	require.NoError(t, err)
+	next := New()
 	defer next.Close()
 	last := testenv.Times(2000) + 10
 	var first, second int

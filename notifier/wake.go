@@ -14,21 +14,21 @@ import (
 	"time"
 )
 
-// doorbell is the operating system's primitive that gets a poller out of bed.
-// One poller waits on it; anybody rings.
+// doorbell is the operating system's primitive that wakes a poller.
+// One poller waits on it; anybody signals.
 type doorbell interface {
-	// descriptor is what foreign code needs to ring, beside the kind.
+	// descriptor is what foreign code needs to signal, beside the kind.
 	descriptor() uint32
 
-	// ring makes the present or next sleep of wait end. It never blocks, is
-	// safe from any goroutine at any time, and may coalesce with other rings.
+	// signal makes the present or next sleep of wait end. It never blocks, is
+	// safe from any goroutine at any time, and may coalesce with other signals.
 	// An error means that it did not happen; the next call tries again.
-	ring() error
+	signal() error
 
 	// wait calls look, and sleeps while look returns false, calling it again
-	// each time that it is woken. Rings that come after look was called end
+	// each time that it is woken. Signals that come after look was called end
 	// the sleep; those before may. It returns nil when look returned true;
-	// errWatch when limit has passed, so that the poller looks after itself
+	// errSelfCheck when limit has passed, so that the poller looks after itself
 	// (a system where nothing can break may never do that); any other error
 	// means that the doorbell is broken for good.
 	wait(look func() bool, limit time.Duration) error
@@ -42,12 +42,12 @@ type doorbell interface {
 	discard()
 }
 
-// errWatch is what wait returns when it is time for the poller's rounds.
-var errWatch = errors.New("notifier: time for the rounds")
+// errSelfCheck is what wait returns when it is time for the poller's self-check.
+var errSelfCheck = errors.New("notifier: time for the self-check")
 
 // The kinds of doorbell in a block's header: NOTIFIER_BELL_… in notifier.h.
 const (
-	kindNone    = 0 // the poller is broken: do not ring
+	kindNone    = 0 // the poller is broken: do not signal
 	kindEventFD = 1 // write the number 1, 8 bytes
 	kindPipe    = 2 // write a byte
 	kindKqueue  = 3 // trigger EVFILT_USER, ident 0
@@ -92,7 +92,7 @@ func (b backend) works() bool {
 
 // Backends returns the names of the doorbells that work on this system, as this
 // process finds it: each is tried once, and nothing of that is left. The first is
-// the default, of NewPoller without WithBackend and of the process-wide poller;
+// the default, of [NewPoller] without [WithBackend] and of the process-wide poller;
 // the environment variable NOTIFIER_BACKEND puts another one there by its name.
 //
 // It is empty where foreign code cannot wake a notifier at all.
@@ -112,7 +112,7 @@ func Backends() []string {
 }
 
 // openBackend opens the named doorbell, or with an empty name the first that
-// the system does not refuse: some sandboxes deny eventfd. It returns no bell for
+// works. It returns no bell for
 // a backend of which spare says that the caller has one left.
 func openBackend(name string, spare func(name string) bool) (bell doorbell, b backend, err error) {
 	if len(backends) == 0 {

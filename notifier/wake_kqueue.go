@@ -2,7 +2,7 @@
 
 package notifier
 
-// This file holds the kqueue doorbell: one EVFILT_USER event, which ringing
+// This file holds the kqueue doorbell: one EVFILT_USER event, which signalling
 // triggers and a thread blocked in kevent takes out of the queue. Which systems
 // offer it, and in which order, is in wake_darwin.go and its like.
 
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/internal/clock"
 )
 
 type kqueue struct{ fd int }
@@ -37,8 +39,8 @@ func openKqueue() (doorbell, error) {
 		return nil, os.NewSyscallError("kqueue", err)
 	}
 	k := &kqueue{fd}
-	// EV_CLEAR: taking the event resets it, so that a ring while the poller is
-	// up is there when it goes to bed, once.
+	// EV_CLEAR: taking the event resets it, so that a signal while the poller is
+	// awake is there when it falls asleep, once.
 	if err := addEvent(k, unix.EV_ADD|unix.EV_CLEAR, 0); err != nil {
 		k.discard()
 		return nil, err
@@ -48,7 +50,7 @@ func openKqueue() (doorbell, error) {
 
 func (k *kqueue) descriptor() uint32 { return uint32(k.fd) }
 
-func (k *kqueue) ring() error { return k.change(0, unix.NOTE_TRIGGER) }
+func (k *kqueue) signal() error { return k.change(0, unix.NOTE_TRIGGER) }
 
 // change registers or touches the event; it returns at once, since there is no
 // room for events.
@@ -73,14 +75,14 @@ func (k *kqueue) event(flags int) []unix.Kevent_t {
 // through package os, which wants a descriptor that takes O_NONBLOCK.
 func (k *kqueue) wait(look func() bool, limit time.Duration) error {
 	var taken [1]unix.Kevent_t
-	timeout := unix.NsecToTimespec(int64(limit))
-	for !look() {
+	for end := clock.Now() + limit; !look(); {
+		timeout := unix.NsecToTimespec(int64(max(end-clock.Now(), 0)))
 		switch n, err := unix.Kevent(k.fd, nil, taken[:], &timeout); {
-		case err == unix.EINTR: // a signal for this thread: look again
+		case err == unix.EINTR: // a signal for this thread: look again, for the rest of the time
 		case err != nil:
 			return os.NewSyscallError("kevent", err) // EBADF: somebody closed it
 		case n == 0:
-			return errWatch
+			return errSelfCheck
 		}
 	}
 	return nil

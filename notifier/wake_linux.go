@@ -41,7 +41,7 @@ func (e *eventFD) descriptor() uint32 { return uint32(e.fd) }
 // one is the number 1 as eventfd(2) wants it: eight bytes in the host's order.
 var one = binary.NativeEndian.AppendUint64(nil, 1)
 
-func (e *eventFD) ring() error {
+func (e *eventFD) signal() error {
 	err := write(e.fd, one)
 	if err == unix.EAGAIN {
 		// The counter is at its maximum: such a write makes no edge. Empty it

@@ -15,8 +15,8 @@ import (
 	"github.com/wakechan/wakechan/internal/testenv"
 )
 
-// Whoever fills the counter again, between ring's read and its second write, has made the
-// edge that ring was for: it is no failure.
+// Whoever fills the counter again, between signal's read and its second write, has made the
+// edge that signal was for: it is no failure.
 func TestDoorbellIsFilledAgain(t *testing.T) {
 	bell, err := openEventFD()
 	require.NoError(t, err)
@@ -28,13 +28,13 @@ func TestDoorbellIsFilledAgain(t *testing.T) {
 	filling.Go(func() {
 		var count [8]byte
 		for !stop.Load() {
-			_, _ = unix.Read(fd, count[:]) // what ring has written would leave no room for it
+			_, _ = unix.Read(fd, count[:]) // what signal has written would leave no room for it
 			_ = write(fd, full)
 		}
 	})
 	defer filling.Wait()
 	defer stop.Store(true)
 	for range testenv.Times(100_000) {
-		require.NoError(t, bell.ring())
+		require.NoError(t, bell.signal())
 	}
 }

@@ -2,8 +2,9 @@
 
 package notifier
 
-// This file holds the self-pipe: the doorbell that every unix has, and the twin
-// that is chosen where a sandbox refuses the better one. It also holds parking,
+// This file holds the self-pipe: the doorbell that every unix has. Where there is a
+// better one it is a second mechanism under the same tests, and for troubleshooting. (A
+// Linux without eventfd2 does not need it: Go itself does not start there.) It also holds parking,
 // the half that it shares with the eventfd: waiting in the runtime's netpoller.
 
 import (
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wakechan/wakechan/internal/identity"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,20 +52,19 @@ func openPipe() (doorbell, error) {
 			}
 		}
 	}
-	if p.otherStat, err = statOf(p.w); err != nil {
+	if p.other, err = identity.Note(p.w); err != nil {
 		p.discard()
 		return nil, err
 	}
-	p.other = p.w
 	return p, nil
 }
 
 func (p *pipe) descriptor() uint32 { return uint32(p.w) }
 
-func (p *pipe) ring() error {
+func (p *pipe) signal() error {
 	err := write(p.w, []byte{1})
 	if err == unix.EAGAIN {
-		return nil // full of rings that the poller has not read yet
+		return nil // full of signals that the poller has not read yet
 	}
 	return os.NewSyscallError("write", err)
 }
@@ -86,12 +87,11 @@ func write(fd int, b []byte) error {
 // parked goroutine, no thread is blocked, and it runs on the thread that found
 // the descriptor ready.
 type parking struct {
-	file      *os.File
-	conn      syscall.RawConn
-	fd        int
-	stat      identity
-	other     int // a second descriptor to check, if not 0
-	otherStat identity
+	file  *os.File
+	conn  syscall.RawConn
+	fd    int
+	own   *identity.File
+	other *identity.File // a second descriptor to check, if not nil
 
 	before func(fd uintptr) // called before each look, if not nil
 	look   func() bool
@@ -116,7 +116,7 @@ func (p *parking) park(file *os.File) (err error) {
 	if p.fd, err = descriptorOf(file); err != nil {
 		return err
 	}
-	if p.stat, err = statOf(p.fd); err != nil {
+	if p.own, err = identity.Note(p.fd); err != nil {
 		return err
 	}
 	p.file = file
@@ -143,19 +143,16 @@ func (p *parking) wait(look func() bool, limit time.Duration) error {
 	err := p.conn.Read(p.read)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		p.limit = 0
-		return errWatch
+		return errSelfCheck
 	}
 	return err
 }
 
 func (p *parking) check() error {
-	if err := p.stat.check(p.fd); err != nil {
+	if err := p.own.Check(); err != nil || p.other == nil {
 		return err
 	}
-	if p.other != 0 {
-		return p.otherStat.check(p.other)
-	}
-	return nil
+	return p.other.Check()
 }
 
 // descriptorOf returns file's descriptor without making it blocking, as
@@ -169,24 +166,3 @@ func descriptorOf(file *os.File) (fd int, err error) {
 }
 
 func (p *parking) discard() { _ = p.file.Close() }
-
-// identity tells one open descriptor from what may later have its number. Two
-// eventfds look alike; any other replacement is seen.
-type identity struct{ dev, ino, mode uint64 }
-
-func statOf(fd int) (identity, error) {
-	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
-	return identity{uint64(st.Dev), uint64(st.Ino), uint64(st.Mode)}, os.NewSyscallError("fstat", err)
-}
-
-func (id identity) check(fd int) error {
-	if now, err := statOf(fd); errors.Is(err, unix.EBADF) {
-		return fmt.Errorf("somebody closed descriptor %d: %w", fd, err)
-	} else if err != nil {
-		return fmt.Errorf("cannot tell what descriptor %d is: %w", fd, err)
-	} else if now != id {
-		return fmt.Errorf("somebody put another file at descriptor %d: %w", fd, unix.EBADF)
-	}
-	return nil
-}

@@ -1,34 +1,26 @@
 package notifier
 
 // This file holds WASI's doorbell. There are no threads and no descriptors to
-// ring: the poller is parked on a condition, and who rings is a goroutine, or the
+// signal: the poller is parked on a condition, and who signals is a goroutine, or the
 // host through an export (package wasmexport).
 
 import (
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
 
+// Other systems' doorbells would not do: a guest that sleeps is inside poll_oneoff,
+// which ends for its own subscriptions only.
 var backends = []backend{
 	{"loop", kindLoop, openLoop},
-	{"pipe", kindNone, openNone},
-	{"eventfd", kindNone, openNone},
-}
-
-// openNone says why there are not the others: an asleep guest is inside
-// poll_oneoff, which ends for its own subscriptions only.
-func openNone() (doorbell, error) {
-	return nil, fmt.Errorf("nothing can interrupt poll_oneoff on wasip1: %w", errors.ErrUnsupported)
 }
 
 // loop is no channel: one that NewPoller made in a testing/synctest bubble would be
 // the bubble's, and the poller, which is not in it, must not receive from that.
 type loop struct {
-	mu   sync.Mutex
-	rung bool // since the poller last fell asleep
-	wake sync.Cond
+	mu        sync.Mutex
+	signalled bool // since the poller last fell asleep
+	wake      sync.Cond
 }
 
 var _ doorbell = (*loop)(nil)
@@ -41,23 +33,23 @@ func openLoop() (doorbell, error) {
 
 func (l *loop) descriptor() uint32 { return 0 }
 
-func (l *loop) ring() error {
+func (l *loop) signal() error {
 	l.mu.Lock()
-	l.rung = true
+	l.signalled = true
 	l.mu.Unlock()
 	l.wake.Signal()
 	return nil
 }
 
-// wait never returns errWatch: nothing here can break, and a timer would keep
+// wait never returns errSelfCheck: nothing here can break, and a timer would keep
 // the runtime from seeing a deadlock.
 func (l *loop) wait(look func() bool, _ time.Duration) error {
 	for !look() {
 		l.mu.Lock()
-		for !l.rung {
+		for !l.signalled {
 			l.wake.Wait()
 		}
-		l.rung = false
+		l.signalled = false
 		l.mu.Unlock()
 	}
 	return nil

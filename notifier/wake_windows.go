@@ -1,7 +1,7 @@
 package notifier
 
 // This file holds Windows' doorbell: an I/O completion port that nothing but
-// the doorbell posts to. A ring is an empty packet, and the poller blocks its
+// the doorbell posts to. A signal is an empty packet, and the poller blocks its
 // thread in GetQueuedCompletionStatusEx (learn.microsoft.com, "I/O Completion
 // Ports").
 
@@ -53,14 +53,14 @@ func openIOCP() (doorbell, error) {
 
 func (b *iocp) descriptor() uint32 { return uint32(b.port) }
 
-// ring fails when the port was closed or the system has no memory for a packet.
-func (b *iocp) ring() error {
+// signal fails when the port was closed or the system has no memory for a packet.
+func (b *iocp) signal() error {
 	return os.NewSyscallError("PostQueuedCompletionStatus", windows.PostQueuedCompletionStatus(b.port, 0, 0, nil))
 }
 
-// wait leaves packets of rings that were not needed in the port: each look that
+// wait leaves packets of signals that were not needed in the port: each look that
 // finds nothing takes up to a batch of them, and a look that finds something at
-// once may have been rung for, so it takes them too. Otherwise a busy poller that
+// once may have been signalled for, so it takes them too. Otherwise a busy poller that
 // never gets to sleep would let them pile up in the kernel's memory.
 func (b *iocp) wait(look func() bool, limit time.Duration) error {
 	if look() {
@@ -76,7 +76,7 @@ func (b *iocp) wait(look func() bool, limit time.Duration) error {
 			return err
 		}
 		if n == 0 {
-			return errWatch
+			return errSelfCheck
 		}
 		if look() {
 			return nil
@@ -84,7 +84,7 @@ func (b *iocp) wait(look func() bool, limit time.Duration) error {
 	}
 }
 
-// batch is how many packets one call takes: more than threads ring at a time.
+// batch is how many packets one call takes: more than threads signal at a time.
 const batch = 32
 
 // take takes packets and says how many: 0 when limit has passed without one.
@@ -105,7 +105,7 @@ func (b *iocp) take(limit time.Duration) (n uint32, err error) {
 	return 0, os.NewSyscallError("GetQueuedCompletionStatusEx", errno)
 }
 
-// check compares the handle that is rung with the one that nobody else knows:
+// check compares the handle that is signalled with the one that nobody else knows:
 // its number may name something else by now, another completion port even.
 func (b *iocp) check() error {
 	if same, _, _ := syscall.SyscallN(compareObjectHandles.Addr(), uintptr(b.port), uintptr(b.twin)); same == 0 {

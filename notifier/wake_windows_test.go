@@ -40,20 +40,20 @@ func packets(t *testing.T, b *iocp) (total uint32) {
 	}
 }
 
-// Rings that nobody sleeps for must not pile up in the kernel's memory while the
+// Signals that nobody sleeps for must not pile up in the kernel's memory while the
 // poller is too busy to sleep.
 func TestIOCPTakesStalePackets(t *testing.T) {
 	b := newPort(t)
-	ring := func(n int) {
+	signal := func(n int) {
 		for range n {
-			require.NoError(t, b.ring())
+			require.NoError(t, b.signal())
 		}
 	}
-	ring(3*batch + 1)
+	signal(3*batch + 1)
 	require.NoError(t, b.wait(func() bool { return true }, time.Hour))
 	require.Zero(t, packets(t, b), "after a look that found something at once")
 
-	ring(batch)
+	signal(batch)
 	looks := 0
 	require.NoError(t, b.wait(func() bool { looks++; return looks == 2 }, time.Hour))
 	require.Zero(t, packets(t, b), "after a sleep that they ended")
@@ -73,7 +73,7 @@ func TestIOCPCheckSeesAnotherObject(t *testing.T) {
 	require.ErrorIs(t, b.check(), windows.ERROR_INVALID_HANDLE, "another completion port")
 	require.NoError(t, windows.CloseHandle(other))
 	require.ErrorIs(t, b.check(), windows.ERROR_INVALID_HANDLE, "a closed handle")
-	require.ErrorIs(t, b.ring(), windows.ERROR_INVALID_HANDLE)
+	require.ErrorIs(t, b.signal(), windows.ERROR_INVALID_HANDLE)
 }
 
 // Windows wakes nobody when a handle is closed that somebody waits on.

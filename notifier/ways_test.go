@@ -2,7 +2,7 @@ package notifier
 
 // This file holds what the other tests are run over: the places that notifiers
 // come from (each backend, a fake, and New alone) and the ways to notify them
-// (Go, a handle, a C thread); and how to wait for what must happen.
+// (Go, a handle, a C thread, NotifyFunc); and how to wait for what must happen.
 
 import (
 	"fmt"
@@ -61,6 +61,9 @@ func errorOf(r foreign.Results) error {
 	return nil
 }
 
+// moreWays has the ways that not every system has.
+var moreWays []way
+
 // places are all there are on this system.
 func places() []place {
 	all := []place{{"none", []way{byGo}, nil}}
@@ -72,6 +75,7 @@ func places() []place {
 	if foreign.Available {
 		ways = append(ways, byThread)
 	}
+	ways = append(ways, moreWays...)
 	for _, name := range Backends() {
 		all = append(all, place{name, ways, func(t testing.TB) *Poller { return newPoller(t, WithBackend(name)) }})
 	}
@@ -106,8 +110,7 @@ func (s *scene) notifier(t testing.TB) *Notifier {
 	var n *Notifier
 	var err error
 	if s.poller == nil {
-		n, err = New()
-		require.NoError(t, err)
+		n = New()
 	} else {
 		n, err = s.poller.New()
 		require.NoError(t, err)
@@ -165,23 +168,30 @@ func kept(t testing.TB, p *Poller) *Poller {
 	return p
 }
 
-// settle returns when p is in bed with nothing to do. Nobody notifies meanwhile,
-// and p has a handle and makes no rounds: then an empty root under an odd asleep
-// is what p itself sees before it sleeps. Only with a fake doorbell can it be told
-// that p has looked already, and will not get up by itself for what comes next.
+// settle returns when p is asleep with nothing to do, or has no goroutine since it has
+// no handle. Nobody notifies meanwhile, and p makes no self-check: then an empty root
+// under an odd asleep is what p itself sees before it sleeps. Only with a fake doorbell can it be told
+// that p has looked already, and will not wake by itself for what comes next.
 func settle(t testing.TB, p *Poller) {
 	t.Helper()
 	bell, fake := p.set.bell.(*fakeBell)
-	wait(t, "the poller to go to bed", func() bool {
-		return inBed(p) && (!fake || bell.taken.Load() == bell.put.Load())
+	wait(t, "the poller to fall asleep", func() bool {
+		return retired(p) || asleepIdle(p) && (!fake || bell.taken.Load() == bell.put.Load())
 	})
 }
 
-// inBed tells whether root was empty in the middle of a night. Between two looks
-// p may get up and empty it, so the night must be the same before and after.
-func inBed(p *Poller) bool {
-	night := atomic.LoadUint32(&p.set.asleep)
-	return night&1 == 1 && atomic.LoadUint32(&p.set.root) == 0 && atomic.LoadUint32(&p.set.asleep) == night
+// retired tells whether p has no goroutine.
+func retired(p *Poller) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exited == nil
+}
+
+// asleepIdle tells whether root was empty in the middle of an epoch. Between two looks
+// p may wake and empty it, so the epoch must be the same before and after.
+func asleepIdle(p *Poller) bool {
+	epoch := atomic.LoadUint32(&p.set.asleep)
+	return epoch&1 == 1 && atomic.LoadUint32(&p.set.root) == 0 && atomic.LoadUint32(&p.set.asleep) == epoch
 }
 
 // wait returns when the condition holds, and ends the test if it never does.
@@ -274,5 +284,35 @@ func patient(t testing.TB, what string, f func()) {
 // function returned is called for the first time.
 func locked(n *Notifier) (release func()) {
 	n.mu.Lock()
-	return sync.OnceFunc(n.mu.Unlock)
+	return sync.OnceFunc(n.unlock)
+}
+
+// heldBell is a doorbell that keeps a poller which it has woken, until it is let go.
+type heldBell struct {
+	doorbell
+	gate sync.Mutex
+}
+
+func (b *heldBell) wait(look func() bool, limit time.Duration) error {
+	err := b.doorbell.wait(look, limit)
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	return err
+}
+
+// holdable gives p, which has not started, a heldBell. unwrap, after the test, closes p
+// and takes that away again.
+func holdable(t *testing.T, p *Poller) (b *heldBell, unwrap func()) {
+	b = &heldBell{doorbell: p.set.bell}
+	p.set.bell = b
+	return b, func() {
+		require.NoError(t, p.Close())
+		p.set.bell = b.doorbell
+	}
+}
+
+// hold keeps the poller when it is woken next.
+func (b *heldBell) hold() (release func()) {
+	b.gate.Lock()
+	return sync.OnceFunc(b.gate.Unlock)
 }

@@ -1,12 +1,9 @@
 #!/usr/bin/env bash
 # What a newcomer does, before anything else, so that nothing is there which later stages install: a clean clone, and in it the
-# README's commands exactly as printed. They are the sh blocks after a line "<!-- run -->".
+# README's commands exactly as printed. They are the sh blocks after a line "<!--run-->".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v gcc >/dev/null || {
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
-}
+.ci/need gcc=gcc,libc6-dev
 clone=$(mktemp -d)
 trap 'rm -rf "$clone"' EXIT
 git clone -q --no-hardlinks . "$clone/wakechan"
@@ -15,12 +12,12 @@ commands=$(awk '
   marked && /^```$/    { inside = marked = 0; next }
   inside               { print; next }
   marked && /^```sh$/  { inside = 1; next }
-  /^<!-- run -->$/     { marked = 1 }' README.md)
+  /^<!--run-->$/     { marked = 1 }' README.md)
 (($(grep -c . <<<"$commands") >= 2)) || { echo "the README has no commands to run"; exit 1; }
 while IFS= read -r command <&3; do
   echo "\$ $command"
   began=$SECONDS
-  env -u WAKECHAN_REQUIRE bash -c "$command" </dev/null >"$clone/out" 2>&1 || {
+  env -u WAKECHAN_REQUIRE -u WAKECHAN_LONG bash -c "$command" </dev/null >"$clone/out" 2>&1 || {
     cat "$clone/out"
     awk -f .ci/failures.awk -v name="a clean clone: $command" "$clone/out" | tee "${WAKECHAN_FAILED:-/dev/null}"
     exit 1

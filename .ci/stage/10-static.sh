@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+errcheck=github.com/kisielk/errcheck@v1.30.0
+actionlint=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
@@ -42,6 +44,20 @@ for target in windows/amd64 darwin/arm64 freebsd/amd64 wasip1/wasm; do
   GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 "$bin/staticcheck" -checks inherit,-U1000,-SA4006 ./... || fail "staticcheck fails for $target"
 done
 echo "staticcheck: clean (${staticcheck##*@})"
+# In what programs import, and in what the README shows, each error is looked at.
+GOBIN=$bin go install "$errcheck"
+shown=$(ls -d examples/hello/ examples/hello/*/ 2>/dev/null | sed 's|^|./|; s|/$||')
+"$bin/errcheck" -ignoretests -exclude <(printf 'fmt.Fprint\nfmt.Fprintf\nfmt.Fprintln\n') ./notifier/... ./ring/... ./chanadapter ./cmd/... $shown ||
+  fail "errors that nobody looks at"
+echo "errcheck: clean (${errcheck##*@})"
+
+# Without the tools that it would use if they happened to be here.
+GOBIN=$bin go install "$actionlint"
+"$bin/actionlint" -shellcheck= -pyflakes= .github/workflows/*.yml
+for part in $(sed -nE 's/^ *((- )?run: )?\.ci\/run ([-a-z. ]+)$/\3/p; s/^ *(-|stages:) ([-a-z. ]+)$/\2/p' .github/workflows/gate.yml); do
+  compgen -G ".ci/stage/*$part*.sh" >/dev/null || fail "a workflow names a stage that is not there: $part"
+done
+echo "workflows: actionlint ${actionlint##*@}"
 
 for mod in $(git ls-files 'go.mod' '*/go.mod'); do
   (cd "$(dirname "$mod")" && go mod tidy -diff && go mod verify >/dev/null) || fail "$mod is not tidy"

@@ -2,10 +2,7 @@
 # The suite on Windows, under Wine: without cgo; with cgo, where threads of CreateThread notify; and with the race detector.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v wine >/dev/null && command -v x86_64-w64-mingw32-g++ >/dev/null || {
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wine gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 >/dev/null
-}
+.ci/need wine=wine x86_64-w64-mingw32-gcc=gcc-mingw-w64-x86-64 x86_64-w64-mingw32-g++=g++-mingw-w64-x86-64
 export GOOS=windows CC=x86_64-w64-mingw32-gcc WAKECHAN_PATIENCE=5
 exec="$PWD/scripts/wine-exec"
 "$exec" # make the prefix

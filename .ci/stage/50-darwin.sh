@@ -4,23 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export CGO_ENABLED=0
-loader=${MACHRUN:-../shared/tools/machrun}
-if [[ -d $loader ]]; then
-  command -v gcc >/dev/null && command -v make >/dev/null || {
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends gcc make libc6-dev >/dev/null
-  }
-  built=$(mktemp -d)
-  trap 'rm -rf "$built"' EXIT
-  cp "$loader"/*.[ch] "$loader"/Makefile "$built"
-  make -s -C "$built" machrun
-  for backend in kqueue pipe; do
-    GOOS=darwin GOARCH=amd64 NOTIFIER_BACKEND=$backend .ci/tally "darwin/amd64 $backend" \
-      go test -v -count=1 -timeout=10m -exec "$built/machrun" ./notifier
-  done
-else
-  echo "platform darwin/amd64: not run, there is no loader here"
-fi
+.ci/need gcc=gcc,libc6-dev make=make
+exec="$PWD/scripts/darwin-exec"
+"$exec" # build the loader
+export GOOS=darwin GOARCH=amd64
+.ci/tally "the loader's own tests" go test -v -count=1 -exec "$exec" ./verify/machrun/selftest
+for backend in kqueue pipe; do
+  NOTIFIER_BACKEND=$backend .ci/tally "darwin/amd64 $backend" go test -v -count=1 -timeout=10m -exec "$exec" ./notifier
+done
 for target in darwin/arm64 freebsd/amd64 dragonfly/amd64 netbsd/amd64 openbsd/amd64; do
   GOOS=${target%/*} GOARCH=${target#*/} go test -c -o /dev/null ./notifier
   echo "$target: compiled and linked"

@@ -2,7 +2,7 @@
 # The bench builds, is formatted and vetted, and a quick run writes a report with its plots. Nothing here looks at a time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-command -v gcc >/dev/null || { apt-get update -q && apt-get install -qy gcc libc6-dev; }
+.ci/need gcc=gcc,libc6-dev
 unformatted=$(gofmt -l bench)
 [[ -z $unformatted ]] || { echo "gofmt: $unformatted"; exit 1; }
 go vet -C bench .

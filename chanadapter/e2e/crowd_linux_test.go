@@ -25,7 +25,7 @@ import (
 // threads meanwhile.
 func TestCrowd(t *testing.T) {
 	each := 1_000
-	if testing.Short() {
+	if !testenv.Long() {
 		each = 100
 	}
 	for _, name := range []string{"/bin/true", "/usr/bin/true"} {

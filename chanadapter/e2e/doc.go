@@ -5,5 +5,5 @@
 //	go test -tags e2e ./chanadapter/e2e/...
 //
 // With the environment variable E2E_TABLE each test appends its results to that
-// file, as a row of the table in docs/adapters.md.
+// file, as a row of the table in docs/watch.md.
 package e2e

@@ -1,11 +1,18 @@
 // Command notifierh writes notifier.h, the foreign half of package notifier, and
-// ring.h, that of chanadapter.Ring, where a C build can find them.
+// ring.h, that of ring.Ring, where a C build can find them.
 //
-//	go run github.com/wakechan/wakechan/cmd/notifierh -o DIR
+//	go get -tool github.com/wakechan/wakechan/cmd/notifierh
+//	go tool notifierh -o .
 //
-// It prints the paths of the files that it wrote. Without -o it prints notifier.h
-// itself. The texts are those that are compiled into the packages of the same
-// version, so a program's two halves cannot drift apart.
+// Run it in the folder of the package that includes the headers: the go command does
+// not see that a header in another folder has changed, and would use an old build.
+// After an update of the module run it again; as a directive:
+//
+//	//go:generate go tool notifierh -o .
+//
+// It prints the paths of the files that it wrote. A file that is right already keeps
+// its time. Without -o it prints notifier.h itself. The texts are those that are
+// compiled into the packages of the same version, so a program's two halves agree.
 package main
 
 import (
@@ -16,8 +23,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/notifier"
+	"github.com/wakechan/wakechan/ring"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -51,13 +58,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 func write(dir string, stdout io.Writer) error {
 	if dir == "" {
-		_, err := io.WriteString(stdout, notifier.Header)
+		_, err := io.WriteString(stdout, notifier.Header())
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	for _, header := range []struct{ name, text string }{{"notifier.h", notifier.Header}, {"ring.h", chanadapter.RingHeader}} {
+	for _, header := range []struct{ name, text string }{{"notifier.h", notifier.Header()}, {"ring.h", ring.Header()}} {
 		path := filepath.Join(dir, header.name)
 		// An unchanged file keeps its time, so that make(1) builds nothing anew.
 		if old, err := os.ReadFile(path); err != nil || string(old) != header.text {

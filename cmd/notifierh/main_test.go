@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wakechan/wakechan/chanadapter"
+	_ "github.com/wakechan/wakechan/internal/testenv" // which ends soon under the race detector
 	"github.com/wakechan/wakechan/notifier"
+	"github.com/wakechan/wakechan/ring"
 )
 
 func TestPrintsHeader(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Zero(t, run(nil, &out, &errs))
-	assert.Equal(t, notifier.Header, out.String())
+	assert.Equal(t, notifier.Header(), out.String())
 	assert.Empty(t, errs.String())
 }
 
@@ -29,8 +30,8 @@ func TestWritesHeaders(t *testing.T) {
 	require.Zero(t, run([]string{"-o", dir}, &out, &errs))
 	assert.Equal(t, paths[0]+"\n"+paths[1]+"\n", out.String())
 	assert.Empty(t, errs.String())
-	assertHeader(t, paths[0], notifier.Header)
-	assertHeader(t, paths[1], chanadapter.RingHeader)
+	assertHeader(t, paths[0], notifier.Header())
+	assertHeader(t, paths[1], ring.Header())
 
 	// Again: an unchanged file is left alone, another text is replaced.
 	old := time.Unix(1_000_000_000, 0)
@@ -46,7 +47,7 @@ func TestWritesHeaders(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(paths[1], []byte("an older version"), 0o666))
 	require.Zero(t, run([]string{"-o", dir}, &out, &errs))
-	assertHeader(t, paths[1], chanadapter.RingHeader)
+	assertHeader(t, paths[1], ring.Header())
 }
 
 func assertHeader(t *testing.T, path, want string) {

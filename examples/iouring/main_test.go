@@ -5,6 +5,8 @@ import (
 	"context"
 	"regexp"
 	"testing"
+
+	_ "github.com/wakechan/wakechan/internal/testenv" // which ends soon under the race detector
 )
 
 func TestNothingIsLost(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wakechan/wakechan/chanadapter"
+	"github.com/wakechan/wakechan/ring"
 )
 
 // level is what the thread pushes for each block; thread_cgo.go has it in C.
@@ -56,7 +56,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, s settings) error {
-	r, err := chanadapter.NewRing(s.size)
+	r, err := ring.New(s.size)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func run(ctx context.Context, out io.Writer, s settings) error {
 
 // show draws what a thread pushes into r until that has ended, and makes it end
 // before that if ctx does, or if it goes wrong. It closes r.
-func show(ctx context.Context, out io.Writer, r *chanadapter.Ring, s settings) error {
+func show(ctx context.Context, out io.Writer, r *ring.Ring, s settings) error {
 	fmt.Fprintln(out, who)
 	thread, err := startThread(r, s.blocks, s.period)
 	if err != nil {
@@ -77,7 +77,7 @@ func show(ctx context.Context, out io.Writer, r *chanadapter.Ring, s settings) e
 	received, wakes, next := 0, 0, uint64(0)
 	var peak [2]float32
 	read := func() error {
-		for l, err := range chanadapter.Values[level](r) {
+		for l, err := range ring.Values[level](r) {
 			if err != nil {
 				return err
 			}

@@ -7,7 +7,7 @@ package main
 // nothing and calls nothing that waits, but for the clock.
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../../notifier -I${SRCDIR}/../../chanadapter
+#cgo CFLAGS: -I${SRCDIR}/../../notifier -I${SRCDIR}/../../ring
 #cgo !windows LDFLAGS: -pthread -lm
 #cgo windows LDFLAGS: -static -pthread -lm
 #include <math.h>
@@ -92,8 +92,8 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/wakechan/wakechan/chanadapter"
 	"github.com/wakechan/wakechan/notifier"
+	"github.com/wakechan/wakechan/ring"
 )
 
 const who = "a C thread pushes a level for each block of 64 frames"
@@ -104,15 +104,12 @@ type thread struct {
 }
 
 // startThread starts a thread that pushes so many blocks; done is closed after it.
-func startThread(r *chanadapter.Ring, blocks int, period time.Duration) (*thread, error) {
+func startThread(r *ring.Ring, blocks int, period time.Duration) (*thread, error) {
 	ring, err := r.Handle()
 	if err != nil {
 		return nil, err
 	}
-	n, err := notifier.New()
-	if err != nil {
-		return nil, err
-	}
+	n := notifier.New()
 	ended, err := n.Handle()
 	if err != nil {
 		_ = n.Close()

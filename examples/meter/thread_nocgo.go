@@ -10,7 +10,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/wakechan/wakechan/chanadapter"
+	"github.com/wakechan/wakechan/ring"
 )
 
 const who = "built without cgo: a goroutine pushes a level for each block of 64 frames"
@@ -21,7 +21,7 @@ type thread struct {
 	most time.Duration
 }
 
-func startThread(r *chanadapter.Ring, blocks int, period time.Duration) (*thread, error) {
+func startThread(r *ring.Ring, blocks int, period time.Duration) (*thread, error) {
 	t := &thread{done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
@@ -35,7 +35,7 @@ func startThread(r *chanadapter.Ring, blocks int, period time.Duration) (*thread
 				rec = binary.NativeEndian.AppendUint32(rec, math.Float32bits(float32(swell)))
 			}
 			began := time.Now()
-			if errors.Is(r.Push(rec), chanadapter.ErrClosed) {
+			if errors.Is(r.Push(rec), ring.ErrClosed) {
 				return
 			}
 			t.n++

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"runtime"
 	"testing"
+
+	_ "github.com/wakechan/wakechan/internal/testenv" // which ends soon under the race detector
 )
 
 func TestItTellsOfTheEnd(t *testing.T) {

@@ -1,5 +1,5 @@
 // Command rust shows a library in Rust waking a goroutine: engine.rs has the
-// threads, notifier.rs the forty lines that stand for notifier.h.
+// threads, notifier.rs what stands for notifier.h.
 //
 //	cd examples/rust && go generate && go run -tags rust .
 package main

@@ -30,10 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	n, err := notifier.New()
-	if err != nil {
-		fatal(err)
-	}
+	n := notifier.New()
 	h, err := n.Handle()
 	if err != nil {
 		fatal(err)

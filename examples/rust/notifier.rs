@@ -1,15 +1,16 @@
 //! notifier.h in Rust: what a foreign thread needs to wake a goroutine, without C. The header is the ABI's document;
-//! this follows its steps. For Linux, like the example; other systems ring differently.
+//! this follows its steps. For Linux, like the example; other systems signal differently.
 
 use std::sync::atomic::{fence, AtomicU32, Ordering::SeqCst};
 
+const MAGIC: u32 = 0x77616b65;
 const ABI: u32 = 1;
 
 /// What notify returns when no wake-up was arranged; the numbers are those of the C codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
     Closed,      // -1: the notifier is gone
-    Invalid,     // -2: handle 0, or another ABI than this
+    Invalid,     // -2: no handle, or another ABI than this
     Failed(i32), // -3: the doorbell failed with this errno; the next call tries again
 }
 
@@ -55,7 +56,7 @@ fn ring(kind: u32, descriptor: i32) -> Result<(), Error> {
         2 => write_all(descriptor, &[0]), // a pipe
         _ => EBADF,
     };
-    // EAGAIN: others have rung since.
+    // EAGAIN: others have signalled since.
     if error == 0 || error == EAGAIN { Ok(()) } else { Err(Error::Failed(error)) }
 }
 
@@ -72,15 +73,16 @@ pub unsafe fn notify(handle: u64) -> Result<bool, Error> {
     let base = (handle >> 39 << 23) as usize;
     let index = (handle >> 19) as usize & 0xfffff;
     let generation = handle as u32 & 0x7ffff;
-    if base == 0 || generation == 0 {
+    // What cannot be a handle: a number whose address no memory has, and an even one, which is a ring's.
+    if handle < 1 << 48 || handle >= 1 << 63 || handle & 1 == 0 {
         return Err(Error::Invalid);
     }
     let at = |offset: usize, word: usize| &*((base + offset + word * 4) as *const AtomicU32);
     // 1. What was written before is visible before the looks below.
     fence(SeqCst);
-    match at(4, 0).load(SeqCst) {
-        ABI => {}
-        0 => return Err(Error::Closed), // a forked child's wiped memory
+    match (at(0, 0).load(SeqCst), at(4, 0).load(SeqCst)) {
+        (MAGIC, ABI) => {}
+        (0 | MAGIC, 0) => return Err(Error::Closed), // a forked child's wiped memory
         _ => return Err(Error::Invalid),
     }
     let pid = at(16, 0).load(SeqCst);
@@ -97,7 +99,7 @@ pub unsafe fn notify(handle: u64) -> Result<bool, Error> {
     raise(at(512, word >> 5), word as u32 & 31);
     raise(at(384, word >> 10), (word >> 5) as u32 & 31);
     raise(at(256, 0), (word >> 10) as u32);
-    // 5. Ring if the poller is in bed, and only then put out the light.
+    // 5. Signal the doorbell if the poller is asleep, and only then say that nobody else needs to.
     let asleep = at(128, 0).load(SeqCst);
     if asleep & 1 == 1 {
         ring(at(8, 0).load(SeqCst), at(12, 0).load(SeqCst) as i32)?;
@@ -114,6 +116,7 @@ mod tests {
     /// A block without a doorbell, and the handle of an index in it.
     unsafe fn block(index: usize, generation: u32) -> (*mut u32, u64) {
         let base = alloc_zeroed(Layout::from_size_align(8 << 20, 8 << 20).unwrap()) as *mut u32;
+        *base = MAGIC;
         *base.add(1) = ABI;
         *base.add(139264 / 4 + index) = generation;
         (base, (base as u64) >> 23 << 39 | (index as u64) << 19 | generation as u64)
@@ -138,17 +141,21 @@ mod tests {
     fn answers_as_the_header_does() {
         unsafe {
             let (base, handle) = block(3, 7);
-            assert_eq!(notify(0), Err(Error::Invalid));
-            assert_eq!(notify(handle + 1), Err(Error::Closed));
-            *base.add(128 / 4) = 1; // in bed, but there is no doorbell
+            for number in [0, handle & !1, handle & 0xffff_ffff, handle as i32 as u64, base as u64 | 1, u64::MAX] {
+                assert_eq!(notify(number), Err(Error::Invalid), "{number:#x}");
+            }
+            assert_eq!(notify(handle + 2), Err(Error::Closed));
+            *base.add(128 / 4) = 1; // asleep, but there is no doorbell
             assert_eq!(notify(handle), Err(Error::Failed(EBADF)));
-            assert_eq!(*base.add(128 / 4), 1, "the light went out though nobody rang");
+            assert_eq!(*base.add(128 / 4), 1, "nobody signalled it");
             *base.add(16 / 4) = 1; // another process
             assert_eq!(notify(handle), Err(Error::Closed));
             *base.add(4 / 4) = ABI + 1;
             assert_eq!(notify(handle), Err(Error::Invalid));
             *base.add(4 / 4) = 0; // wiped
             assert_eq!(notify(handle), Err(Error::Closed));
+            *base = MAGIC + 1; // somebody else's memory
+            assert_eq!(notify(handle), Err(Error::Invalid));
         }
     }
 }

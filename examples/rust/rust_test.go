@@ -34,7 +34,7 @@ func TestExample(t *testing.T) {
 
 // Without the tag it says what to do.
 func TestWithoutRust(t *testing.T) {
-	if testing.Short() || runtime.GOOS != "linux" {
+	if !testenv.Long() || runtime.GOOS != "linux" {
 		t.Skip("runs the go command")
 	}
 	cmd := exec.Command("go", "run", ".")

@@ -2,6 +2,7 @@
 
 #[path = "../rust/notifier.rs"]
 mod notifier;
+mod out;
 mod ring;
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -62,4 +63,10 @@ pub extern "C" fn engine_push(ring: u64, length: usize) -> i32 {
         Ok(()) => 0,
         Err(error) => error as i32,
     }
+}
+
+/// Reads a record that Go wrote, as notifier_out_read in C does.
+#[no_mangle]
+pub unsafe extern "C" fn engine_read(out: u64, buffer: *mut u8, capacity: usize) -> usize {
+    out::read(out, std::slice::from_raw_parts_mut(buffer, capacity))
 }

@@ -11,9 +11,11 @@ package main
 // uint64_t engine_running(void);
 // uint64_t engine_refused(void);
 // int engine_push(uint64_t ring, size_t length);
+// size_t engine_read(uint64_t out, unsigned char *buffer, size_t capacity);
 import "C"
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -21,7 +23,7 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/wakechan/wakechan/chanadapter"
+	"github.com/wakechan/wakechan/ring"
 )
 
 // sample is Sample of engine.rs.
@@ -40,7 +42,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 
-	r, err := chanadapter.NewRing(*size)
+	r, err := ring.New(*size)
 	if err != nil {
 		fatal(err)
 	}
@@ -52,7 +54,7 @@ func main() {
 	next := make([]uint64, *threads) // the least number that may come
 	received, wakes, wrong := 0, 0, 0
 	read := func() {
-		for s, err := range chanadapter.Values[sample](r) {
+		for s, err := range ring.Values[sample](r) {
 			if err != nil || s.Number < next[s.Thread] || string(s.Text[:s.Length]) != fmt.Sprintf("sample %d", s.Number%1_000_000) {
 				wrong++
 				continue
@@ -79,6 +81,47 @@ func main() {
 	long := C.engine_push(C.uint64_t(h), C.size_t(r.MaxRecord()+1))
 	r.Close()
 	fmt.Printf("push says %d for a long one, %d after Close, %d for ring 0\n", long, C.engine_push(C.uint64_t(h), 8), C.engine_push(0, 8))
+	if err := readByRust(); err != nil {
+		fatal(err)
+	}
+}
+
+// readByRust has Rust read what Go writes: records of many lengths, round and round.
+func readByRust() error {
+	o, err := ring.NewOut(1 << 12)
+	if err != nil {
+		return err
+	}
+	h, err := o.Handle()
+	if err != nil {
+		return err
+	}
+	read := func(capacity int) ([]byte, int) {
+		buf := make([]byte, 1<<11)
+		n := int(C.engine_read(C.uint64_t(h), (*C.uchar)(&buf[0]), C.size_t(capacity)))
+		return buf[:min(n, capacity)], n
+	}
+	wrong := 0
+	const records = 10_000
+	for i := range records {
+		rec := bytes.Repeat([]byte{byte(i)}, 1+i%1000)
+		if err := o.Write(rec); err != nil {
+			return err
+		}
+		if got, n := read(1 << 11); !bytes.Equal(got, rec) || n != len(rec) {
+			wrong++
+		}
+	}
+	_, empty := read(8)
+	if err := o.Write(make([]byte, 9)); err != nil {
+		return err
+	}
+	_, short := read(8)
+	_ = o.Close()
+	_, closed := read(8)
+	fmt.Printf("read %d records of an Out, %d wrong; it gives %d when there is none, %d for one that does not fit into 8, %d after Close\n",
+		records, wrong, empty, short, closed)
+	return nil
 }
 
 func fatal(err error) {

@@ -25,16 +25,31 @@ pub enum Error {
 /// # Safety
 /// The number is 0 or came from Ring.Handle in this process, at whatever time: it stays harmless after Close.
 pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
+    put(ring, data, false)
+}
+
+/// As push, for a producer that comes again: a refusal is not counted as lost. Full also means that what room there is is
+/// kept for a producer that waits, in notifier_ring_wait of ring.h or Ring.PushWait of Go.
+///
+/// # Safety
+/// As for push.
+#[allow(dead_code)] // the example has no use for it
+pub unsafe fn try_push(ring: u64, data: &[u8]) -> Result<(), Error> {
+    put(ring, data, true)
+}
+
+unsafe fn put(ring: u64, data: &[u8], patient: bool) -> Result<(), Error> {
     let base = (ring >> 28 << 12) as usize;
     let generation = ring as u32 & 0xfff_ffff;
-    if base == 0 || generation == 0 {
+    // What cannot be a ring's number: one whose address no memory has, and an odd one, which is a notifier's handle.
+    if ring < 1 << 48 || ring >= 1 << 63 || ring & 1 == 1 || generation == 0 {
         return Err(Error::Invalid);
     }
     let word = |offset: usize| &*((base + offset) as *const AtomicU32);
     let native = |offset: usize| &*((base + offset) as *const AtomicUsize);
-    match word(4).load(SeqCst) {
-        ABI => {}
-        0 => return Err(Error::Closed), // a forked child's wiped memory
+    match (word(0).load(SeqCst), word(4).load(SeqCst)) {
+        (MAGIC, ABI) => {}
+        (0 | MAGIC, 0) => return Err(Error::Closed), // a forked child's wiped memory
         _ => return Err(Error::Invalid),
     }
     let pid = word(40).load(SeqCst);
@@ -54,7 +69,9 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
             if native(128).load(SeqCst) != p {
                 continue; // another ring's
             }
-            native(384).fetch_add(1, Relaxed);
+            if !patient {
+                native(384).fetch_add(1, Relaxed);
+            }
             return Err(Error::TooLarge);
         }
         let memory = native(32).load(SeqCst);
@@ -62,11 +79,14 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
         let mirrored = word(12).load(SeqCst) & 1 != 0;
         let pad = if span > rest && !mirrored { rest } else { 0 };
         let used = p.wrapping_sub(native(256).load(SeqCst));
-        if used > size || pad + span > size - used {
+        let kept = if patient && used != 0 { word(268).load(SeqCst) as usize & !7 } else { 0 };
+        if used > size || pad + span > size - used || kept > size - used - pad - span {
             if native(128).load(SeqCst) != p {
                 continue; // the two do not belong together
             }
-            native(384).fetch_add(1, Relaxed);
+            if !patient {
+                native(384).fetch_add(1, Relaxed);
+            }
             return Err(Error::Full);
         }
         if native(128).compare_exchange(p, p.wrapping_add(pad + span), SeqCst, SeqCst).is_ok() {
@@ -75,7 +95,7 @@ pub unsafe fn push(ring: u64, data: &[u8]) -> Result<(), Error> {
     };
     fence(SeqCst);
 
-    // Wakes a reader who sleeps and can use the record with this tag: notify first, and only then put out the light.
+    // Wakes a reader who sleeps and can use the record with this tag: notify first, and only then say that nobody else need.
     let wake = |tag: u32| -> Result<(), Error> {
         let wanted = word(264).load(SeqCst);
         if wanted & 1 == 0 || wanted & 2 != 0 && native(256).load(SeqCst) as u32 ^ MAGIC != tag {
@@ -138,20 +158,30 @@ mod tests {
     #[test]
     fn answers_as_the_header_does() {
         unsafe {
-            let (base, ring) = block(7);
-            let position = || *(base.add(128 / 4) as *const usize);
+            let (base, ring) = block(8);
+            let word = base.add(128 / 4) as *const usize;
+            let position = || *word;
             assert_eq!(push(ring, b"first"), Ok(()));
             assert_eq!(position(), 16);
             *base.add(40 / 4) = std::process::id();
             assert_eq!(push(ring, b"second"), Ok(()));
             assert_eq!(position(), 32);
+            *base.add(268 / 4) = 4096 | 1; // somebody needs it all
+            assert_eq!(try_push(ring, b"third"), Err(Error::Full));
+            *base.add(268 / 4) = 1;
+            assert_eq!(try_push(ring, &[0; 2041]), Err(Error::TooLarge));
+            assert_eq!(*base.add(384 / 4), 0, "nothing was lost");
             *base.add(40 / 4) = std::process::id() + 1; // another process has it, and this one a copy
             assert_eq!(push(ring, b"third"), Err(Error::Closed));
             *base.add(4 / 4) = ABI + 1;
             assert_eq!(push(ring, b"third"), Err(Error::Invalid));
             *base.add(4 / 4) = 0; // wiped
             assert_eq!(push(ring, b"third"), Err(Error::Closed));
-            assert_eq!(push(0, b"third"), Err(Error::Invalid));
+            base.write(MAGIC + 1); // somebody else's memory
+            assert_eq!(push(ring, b"third"), Err(Error::Invalid));
+            for number in [0, ring | 1, ring & 0xffff_ffff, ring as i32 as u64, base as u64, u64::MAX - 1] {
+                assert_eq!(push(number, b"third"), Err(Error::Invalid), "{number:#x}");
+            }
             assert_eq!(position(), 32, "it was refused");
         }
     }

@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-var latencies sample
+var (
+	latencies sample // from a tick through the notifier to the goroutine
+	callbacks sample // from a tick through a cgo callback to the same goroutine
+)
 
 // sample keeps the latencies, all of them at first: once it is full it drops
 // every other one and from then on keeps half as many.
@@ -42,6 +45,12 @@ func (s *sample) add(d time.Duration) {
 		}
 		s.kept, s.stride = half, 2*s.stride
 	}
+}
+
+func (s *sample) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen == 0
 }
 
 func (s *sample) String() string {

@@ -35,7 +35,8 @@ var buildOnce = map[string]func() error{"0": builder("0"), "1": builder("1")}
 
 func builder(cgo string) func() error {
 	return sync.OnceValue(func() error {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(programs, cgo), ".")
+		args := append([]string{"build", "-o", filepath.Join(programs, cgo)}, testenv.BuildFlags(cgo)...)
+		cmd := exec.Command("go", append(args, ".")...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build: %w\n%s", err, out)
@@ -55,12 +56,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// either is the build that is there sooner, where it does not matter which.
+func either() string {
+	if testenv.Race {
+		return "1"
+	}
+	return "0"
+}
+
 // build builds the program; a test that gets no compiler for cgo ends here.
 func build(t *testing.T, cgo string) string {
 	t.Helper()
 	if runtime.GOARCH == "wasm" {
 		t.Skip("starts no processes")
 	}
+	testenv.Cheap(t, cgo)
 	if cgo == "1" {
 		cc := "gcc"
 		if name := os.Getenv("CC"); name != "" {
@@ -88,6 +98,8 @@ func command(t *testing.T, program, args string) *exec.Cmd {
 
 var summaryLine = regexp.MustCompile(`(?m)^sent (\d+), woken (\d+), coalesced (\d+)(?:, cut off (\d+))?(?:; \d+ more wake-ups found nothing new)?\nwake-up latency: (p50 \S+, p99 \S+, max \S+|no wake-up came)\n`)
 
+var callbackLine = regexp.MustCompile(`(?m)^by a cgo callback: p50 \S+, p99 \S+, max \S+\n`)
+
 // checkSummary checks that the sum adds up, and returns its parts.
 func checkSummary(t *testing.T, out string) (sent, woken uint64) {
 	t.Helper()
@@ -113,7 +125,7 @@ func TestRunsToItsEnd(t *testing.T) {
 				args string
 				sent uint64
 			}{
-				{"-n 5 -interval 1ms", 5},
+				{"-n 200 -interval 1ms", 200}, // long enough that the callback too gets a processor
 				{"-n 100000 -interval 0", 100_000},
 				{"-n 3 -interval 5ms -tickers 300", 900},
 			} {
@@ -127,6 +139,11 @@ func TestRunsToItsEnd(t *testing.T) {
 				if !strings.Contains(string(out), b.by) {
 					t.Errorf("%s: does not say that a %s ticks:\n%s", run.args, b.by, out)
 				}
+				// Beside the notifier's ticks stand those of a cgo callback, where that means something.
+				compared := b.cgo == "1" && run.sent == 200
+				if callbackLine.Match(out) != compared {
+					t.Errorf("%s: a comparison with a callback is there or not, against what should be (%v):\n%s", run.args, compared, out)
+				}
 				if bytes.ContainsRune(out, '\r') {
 					t.Errorf("%s: a live line on what is no terminal:\n%q", run.args, out)
 				}
@@ -137,10 +154,10 @@ func TestRunsToItsEnd(t *testing.T) {
 
 // The README's command must end by itself.
 func TestDefaultFlagsEnd(t *testing.T) {
-	if testing.Short() {
+	if !testenv.Long() {
 		t.Skip("takes two seconds")
 	}
-	out, err := command(t, build(t, "0"), "").Output()
+	out, err := command(t, build(t, either()), "").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +205,7 @@ func TestInterrupt(t *testing.T) {
 }
 
 func TestWrongFlags(t *testing.T) {
-	program := build(t, "0")
+	program := build(t, either())
 	for args, want := range map[string]string{
 		"-interval -1s": "negative",
 		"-tickers 0":    "at least 1",

@@ -39,11 +39,16 @@ type ticker struct {
 	count    uint64
 	by       string       // who ticks, for the user
 	start    func() error // begins to tick
+	callBack func() error // begins to tick by a cgo callback as well; nil without cgo
 	now      func() int64 // the clock of since, in nanoseconds
 
 	woken    atomic.Uint64 // wake-ups that found a tick
 	spurious atomic.Uint64 // those that found none: it was taken with the one before
 }
+
+// calledBack gets the time of each tick that a cgo callback announces: what a
+// program does whose library calls back into Go.
+var calledBack = make(chan int64, 1)
 
 // tickWithThread makes a C thread tick; nil if this was built without cgo.
 var tickWithThread func(t *ticker, h notifier.Handle) error
@@ -52,10 +57,7 @@ func newTicker(interval time.Duration, count uint64) (*ticker, error) {
 	if count == 0 {
 		count = endless
 	}
-	n, err := notifier.New()
-	if err != nil {
-		return nil, err
-	}
+	n := notifier.New()
 	t := &ticker{n: n, interval: interval, count: count}
 	switch h, err := n.Handle(); {
 	case errors.Is(err, errors.ErrUnsupported):

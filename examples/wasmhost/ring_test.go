@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// This file tests package ringexport, which only a host can.
+// This file tests package ring/wasmexport, which only a host can.
 
 func (g *guest) reserve(ring, n uint64) int64 {
 	g.Helper()
@@ -89,4 +89,40 @@ func TestRingCodes(t *testing.T) {
 	require.EqualValues(t, -1, g.commit(h, late))
 	require.EqualValues(t, -2, g.commit(h, late))
 	require.EqualValues(t, 4, g.call("ring_lost"))
+}
+
+// A host that comes again loses nothing, and while it tries the reader runs: one that needs
+// many yields before it reads. A producer that waits is no worse off for it.
+func TestRingTry(t *testing.T) {
+	g := start(t)
+	try := func(ring, n uint64) int64 { return int64(g.call("notifier_ring_try", ring, n)) }
+	require.EqualValues(t, -2, try(0, 8))
+	require.EqualValues(t, -1, try(1<<40|1, 8))
+	h := g.call("ring_open", 1<<16, 0)
+	require.EqualValues(t, -5, try(h, 1<<15))
+	for at := try(h, 1000); at != -4; at = try(h, 1000) {
+		require.Positive(t, at)
+		require.Zero(t, g.commit(h, uint64(at)))
+	}
+	require.Zero(t, g.call("ring_lost"))
+	g.call("ring_read")
+	require.Positive(t, try(h, 1000))
+
+	h = g.call("ring_open", 1<<16, 400)
+	refused := 0
+	for range 500 {
+		at := try(h, 1000)
+		for n := 0; at == -4; n++ {
+			refused++
+			require.Less(t, n, 1000, "the reader does not run")
+			at = try(h, 1000)
+		}
+		require.Positive(t, at)
+		require.Zero(t, g.commit(h, uint64(at)))
+	}
+	require.NotZero(t, refused, "the ring was never full")
+	require.EqualValues(t, 500, g.call("ring_read"))
+	require.Zero(t, g.call("ring_lost"))
+	g.call("ring_shut")
+	require.EqualValues(t, -1, try(h, 1000))
 }

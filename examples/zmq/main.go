@@ -1,12 +1,13 @@
-// Zmq selects on a libzmq socket. Its ZMQ_FD is not to be read: it says that
-// ZMQ_EVENTS may have changed, once, so the socket is drained before the first
-// wait and after each wake-up. A C thread pushes bursts of messages.
+// Zmq selects on a libzmq socket that both sends and receives: a DEALER, whose requests
+// a C thread answers. Its ZMQ_FD is not to be read: it says that ZMQ_EVENTS may have
+// changed, once. Sending may take that word away too. So the replies are looked for
+// before the first wait, after each wake-up and after each send.
 //
 //	apt-get install libzmq3-dev
 //	go run -tags zmq ./examples/zmq
 //
-// It prints each burst as it comes, and how many wake-ups there were in all: fewer
-// than messages. Without the tag it builds without libzmq, and says so.
+// It prints each burst of requests that was answered, and how many wake-ups there were in
+// all: fewer than messages. Without the tag it builds without libzmq, and says so.
 package main
 
 // This file holds the select loop; the socket is in socket_zmq.go.
@@ -34,24 +35,26 @@ func main() {
 const (
 	bursts = 8
 	burst  = 500
+	window = 4 // requests under way at a time
 )
 
-// socket is a PULL socket whose other end a thread pushes to.
+// socket is a DEALER whose requests a thread answers.
 type socket interface {
 	fd() uintptr
-	drain() (n int) // receives what is there
+	send() error    // sends a request
+	drain() (n int) // receives the replies that are there
 	close()
 }
 
 // open makes one; nil in a program that was built without libzmq.
-var open func(bursts, burst int, gap time.Duration) (socket, error)
+var open func() (socket, error)
 
 func run(ctx context.Context, out io.Writer) error {
 	if open == nil {
-		fmt.Fprintln(out, "nothing to show here: built without libzmq; use go run -tags zmq")
+		fmt.Fprintln(out, "nothing to show here: built without libzmq; use go run -tags zmq, with a C compiler")
 		return nil
 	}
-	s, err := open(bursts, burst, 100*time.Millisecond)
+	s, err := open()
 	if err != nil {
 		return err
 	}
@@ -62,20 +65,37 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer func() { _ = w.Close() }() // before the socket is
 
+	next := time.NewTicker(100 * time.Millisecond)
+	defer next.Stop()
 	start := time.Now()
 	got, wakeups, shown := s.drain(), 0, 0
-	for got < bursts*burst {
-		select {
-		case <-w.C():
-			wakeups++
+	for asked, due := 0, burst; got < bursts*burst; {
+		for asked < due && asked-got < window {
+			if err := s.send(); err != nil {
+				return err
+			}
+			asked++
 			got += s.drain()
-		case <-ctx.Done():
-			fmt.Fprintln(out, "interrupted")
-			return nil
 		}
 		for ; shown < got/burst; shown++ {
 			fmt.Fprintf(out, "%3d ms: burst %d of %d is complete\n", time.Since(start).Milliseconds(), shown+1, bursts)
 		}
+		if asked < due && asked-got < window || got == bursts*burst {
+			continue
+		}
+		select {
+		case <-w.C():
+			wakeups++
+			got += s.drain()
+		case <-next.C:
+			due = min(due+burst, bursts*burst)
+		case <-ctx.Done():
+			fmt.Fprintln(out, "interrupted")
+			return nil
+		}
+	}
+	for ; shown < got/burst; shown++ {
+		fmt.Fprintf(out, "%3d ms: burst %d of %d is complete\n", time.Since(start).Milliseconds(), shown+1, bursts)
 	}
 	fmt.Fprintf(out, "%d messages received, %d lost, in %d wake-ups\n", got, bursts*burst-got, wakeups)
 	return nil

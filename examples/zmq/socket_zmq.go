@@ -2,76 +2,86 @@
 
 package main
 
-// This file holds the socket and the thread that pushes to it.
+// This file holds the socket and the thread that answers it.
 
 /*
 #cgo pkg-config: libzmq
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <zmq.h>
 
 typedef struct {
-	void *context, *pull;
-	int bursts, burst, gap_us;
+	void *context, *dealer, *router;
 	pthread_t thread;
 } pair;
 
-static void *push(void *arg) {
+// Each call polls a descriptor of libzmq's own, and a signal ends that with EINTR. Go
+// preempts goroutines by signals, and one that is for the process may come to any thread.
+#define AGAIN(call) ({ int rc_; while ((rc_ = (call)) < 0 && zmq_errno() == EINTR); rc_; })
+
+// answer sends each message back, until the context ends.
+static void *answer(void *arg) {
 	pair *p = arg;
-	void *s = zmq_socket(p->context, ZMQ_PUSH);
-	int ok = zmq_connect(s, "inproc://bursts") == 0;
-	for (int b = 0; ok && b < p->bursts; b++, usleep(p->gap_us))
-		for (int i = 0; ok && i < p->burst; i++)
-			ok = zmq_send(s, &i, sizeof i, 0) >= 0;
-	zmq_close(s);
+	zmq_msg_t part;
+	zmq_msg_init(&part);
+	while (AGAIN(zmq_msg_recv(&part, p->router, 0)) >= 0 &&
+	       AGAIN(zmq_msg_send(&part, p->router, zmq_msg_more(&part) ? ZMQ_SNDMORE : 0)) >= 0)
+		;
+	zmq_close(p->router);
 	return NULL;
 }
 
 static int start(pair *p) {
+	int linger = 0;
 	p->context = zmq_ctx_new();
-	p->pull = zmq_socket(p->context, ZMQ_PULL);
-	if (zmq_bind(p->pull, "inproc://bursts")) return zmq_errno();
-	return pthread_create(&p->thread, NULL, push, p);
+	p->router = zmq_socket(p->context, ZMQ_ROUTER);
+	p->dealer = zmq_socket(p->context, ZMQ_DEALER);
+	if (zmq_setsockopt(p->dealer, ZMQ_LINGER, &linger, sizeof linger) ||
+	    AGAIN(zmq_bind(p->router, "inproc://echo")) || AGAIN(zmq_connect(p->dealer, "inproc://echo")))
+		return zmq_errno();
+	return pthread_create(&p->thread, NULL, answer, p);
 }
 
 static int descriptor(pair *p) {
 	int fd = -1;
 	size_t size = sizeof fd;
-	zmq_getsockopt(p->pull, ZMQ_FD, &fd, &size);
+	zmq_getsockopt(p->dealer, ZMQ_FD, &fd, &size);
 	return fd;
+}
+
+static int ask(pair *p) {
+	static int number;
+	number++;
+	return AGAIN(zmq_send(p->dealer, &number, sizeof number, 0)) < 0 ? zmq_errno() : 0;
 }
 
 // drain receives until ZMQ_EVENTS says that there is no more.
 static int drain(pair *p) {
-	int n = 0, events, number;
-	size_t size = sizeof events;
-	while (zmq_getsockopt(p->pull, ZMQ_EVENTS, &events, &size) == 0 && events & ZMQ_POLLIN)
-		n += zmq_recv(p->pull, &number, sizeof number, ZMQ_DONTWAIT) >= 0;
-	return n;
+	for (int n = 0, number, events;;) {
+		size_t size = sizeof events;
+		if (AGAIN(zmq_getsockopt(p->dealer, ZMQ_EVENTS, &events, &size)) || !(events & ZMQ_POLLIN)) return n;
+		n += AGAIN(zmq_recv(p->dealer, &number, sizeof number, ZMQ_DONTWAIT)) >= 0;
+	}
 }
 
 static void end(pair *p) {
-	zmq_ctx_shutdown(p->context); // in case the thread waits for room
-	zmq_close(p->pull);
+	zmq_close(p->dealer);
+	zmq_ctx_shutdown(p->context); // ends the thread
 	pthread_join(p->thread, NULL);
-	zmq_ctx_term(p->context);
+	AGAIN(zmq_ctx_term(p->context));
 	free(p);
 }
 */
 import "C"
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 type pair struct{ p *C.pair }
 
 func init() {
-	open = func(bursts, burst int, gap time.Duration) (socket, error) {
+	open = func() (socket, error) {
 		p := (*C.pair)(C.calloc(1, C.sizeof_pair))
-		p.bursts, p.burst, p.gap_us = C.int(bursts), C.int(burst), C.int(gap.Microseconds())
 		if e := C.start(p); e != 0 {
 			return nil, fmt.Errorf("libzmq: %s", C.GoString(C.zmq_strerror(e)))
 		}
@@ -82,3 +92,9 @@ func init() {
 func (s pair) fd() uintptr { return uintptr(C.descriptor(s.p)) }
 func (s pair) drain() int  { return int(C.drain(s.p)) }
 func (s pair) close()      { C.end(s.p) }
+func (s pair) send() error {
+	if e := C.ask(s.p); e != 0 {
+		return fmt.Errorf("libzmq: %s", C.GoString(C.zmq_strerror(e)))
+	}
+	return nil
+}

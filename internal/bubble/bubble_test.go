@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	_ "github.com/wakechan/wakechan/internal/testenv" // which ends soon under the race detector
 )
 
 func TestIn(t *testing.T) {

@@ -13,10 +13,6 @@ import (
 	"sync"
 )
 
-// HeaderSum is the SHA-256 of the notifier.h that this package is compiled with:
-// see threads.go.
-const HeaderSum = "87809df90a8a561e79b2533cec194fd029ed859d20e9cc8317cbbb5223eaa1ac"
-
 // Results counts what notifier_notify returned.
 type Results struct {
 	OK, Coalesced, Closed, Invalid, Failed uint64

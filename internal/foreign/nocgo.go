@@ -2,7 +2,9 @@
 
 package foreign
 
-// This file is threads.go's twin for builds without cgo: it compiles.
+// This file is threads.go's and calls.go's twin for builds without cgo: it compiles.
+
+import "unsafe"
 
 // Available tells whether this build has foreign threads.
 const Available = false
@@ -59,3 +61,6 @@ func (*Crowd) Wait() Results { panic(missing) }
 
 // Close panics: Available is false.
 func (*Crowd) Close() { panic(missing) }
+
+// Calls panics: Available is false.
+func Calls(_, _ unsafe.Pointer, _ [6]uint64, _ uint64, _, _ int) uint64 { panic(missing) }

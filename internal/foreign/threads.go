@@ -4,10 +4,10 @@ package foreign
 
 // This file is the Go side of threads.h.
 //
-// The go command does not see that this package depends on notifier.h, which
-// lies in another directory, and would go on using what it compiled before a
-// change of that. So a test compares HeaderSum with the header's present sum:
-// changing the number makes the go command compile this package again.
+// The go command looks for changes in the files of this directory only, and
+// notifier.h and thread.h lie in others. So see_notifier.h and see_thread.h are
+// symbolic links to them, which nothing includes. Without the links, the go command
+// would use an old build.
 
 // #cgo CFLAGS: -I${SRCDIR}/../../notifier -std=gnu11 -O2
 // #cgo !windows LDFLAGS: -lpthread

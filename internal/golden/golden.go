@@ -1,21 +1,20 @@
 // Package golden holds what users depend on, the exported API and the C ABI, to
-// listings in testdata: they change on purpose only, and with a word in CHANGELOG.md.
+// listings in testdata: they change on purpose only.
 //
 // To renew a listing, say in CHANGELOG.md what changed and run the test with -update:
 //
-//	go test ./notifier ./chanadapter -run TestAPIStays -update
+//	go test ./notifier ./ring ./chanadapter -run TestAPIStays -update
 package golden
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,32 +24,26 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files, if CHANGELOG.md says what changed")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// Holds compares a listing with a file of testdata, whose first line is the sum that
-// CHANGELOG.md had when it was written.
+// Holds compares a listing with a file of testdata.
 func Holds(t *testing.T, name, got string) {
 	t.Helper()
-	renewed, err := compare(read(t, name), got, Changelog(t), *update)
-	if err != nil {
-		t.Fatalf("testdata/%s: %v\nIf the change is meant: go test . -run %s -update", name, err, t.Name())
-	}
-	if renewed != "" {
-		if err := os.WriteFile(filepath.Join("testdata", name), []byte(renewed), 0o666); err != nil {
+	old := Listing(t, name)
+	switch {
+	case old == got:
+	case *update:
+		if err := os.WriteFile(filepath.Join("testdata", name), []byte(got), 0o666); err != nil {
 			t.Fatal(err)
 		}
+	default:
+		t.Fatalf("testdata/%s lists what users depend on, and that has changed:\n%s"+
+			"If the change is meant, say so in CHANGELOG.md and run: go test . -run %s -update", name, difference(old, got), t.Name())
 	}
 }
 
-// Listing returns the listing that the file of testdata has.
+// Listing returns what the file of testdata has; one that is not there has nothing.
 func Listing(t *testing.T, name string) string {
-	t.Helper()
-	_, listing, _ := strings.Cut(read(t, name), "\n")
-	return listing
-}
-
-// read returns what the file has; none has nothing.
-func read(t *testing.T, name string) string {
 	t.Helper()
 	file, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil && !os.IsNotExist(err) {
@@ -112,21 +105,24 @@ func Values(list []Constant) map[string]int64 {
 	return values
 }
 
-// compare returns what the golden file is to be replaced with, if anything. What it
-// lists may change only when the changelog has changed since it was written.
-func compare(file, got, changelog string, renew bool) (renewed string, err error) {
-	first, old, _ := strings.Cut(file, "\n")
-	if old == got {
-		return "", nil
+var row = regexp.MustCompile(`(?m)^ \* +(\d+)  (\w+) `)
+
+// Table compares the offsets of a table in a header's comment with those among the
+// values whose names begin with the prefix. Authors of other languages go by the table.
+func Table(t *testing.T, text, prefix string, values map[string]int64) {
+	t.Helper()
+	got, want := map[string]int64{}, map[string]int64{}
+	for _, r := range row.FindAllStringSubmatch(text, -1) {
+		got[prefix+strings.ToUpper(r[2])], _ = strconv.ParseInt(r[1], 10, 64)
 	}
-	sum := fmt.Sprintf("# CHANGELOG.md %x", sha256.Sum256([]byte(changelog)))
-	if sum == first {
-		return "", errors.New("what it lists has changed: CHANGELOG.md must say so first\n" + difference(old, got))
+	for name, v := range values {
+		if strings.HasPrefix(name, prefix) {
+			want[name] = v
+		}
 	}
-	if renew {
-		return sum + "\n" + got, nil
+	if len(got) == 0 || !maps.Equal(got, want) {
+		t.Errorf("the table has %v, not %v", got, want)
 	}
-	return "", errors.New("it lists what users depend on, and that has changed\n" + difference(old, got))
 }
 
 // difference has the lines that only one of them has.

@@ -7,31 +7,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	_ "github.com/wakechan/wakechan/internal/testenv" // which ends soon under the race detector
 )
 
-func TestCompare(t *testing.T) {
-	const before, after = "func A()\n", "func A()\nfunc B()\n"
-	file, err := compare("", before, "log", true)
-	require.NoError(t, err)
-	renewed, err := compare(file, before, "log", false)
-	require.NoError(t, err)
-	assert.Empty(t, renewed, "nothing has changed")
-	_, err = compare(file, before, "another log", false)
-	require.NoError(t, err, "the log may change alone")
-
-	for _, renew := range []bool{false, true} {
-		_, err = compare(file, after, "log", renew)
-		require.ErrorContains(t, err, "CHANGELOG.md must say so first")
-		require.ErrorContains(t, err, "+ func B()")
-	}
-	_, err = compare(file, after, "another log", false)
-	require.ErrorContains(t, err, "has changed\n+ func B()")
-	renewed, err = compare(file, after, "another log", true)
-	require.NoError(t, err)
-	_, err = compare(renewed, after, "another log", false)
-	require.NoError(t, err)
-	_, err = compare(renewed, before, "another log", true)
-	require.ErrorContains(t, err, "- func B()")
+func TestDifference(t *testing.T) {
+	assert.Empty(t, difference("func A()\n", "func A()\n"))
+	assert.Equal(t, "+ func B()\n", difference("func A()\n", "func A()\nfunc B()\n"))
+	assert.Equal(t, "- func A()\n+ func B()\n", difference("func A()\n", "func B()\n"))
 }
 
 func TestKept(t *testing.T) {

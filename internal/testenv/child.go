@@ -5,6 +5,7 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -25,10 +26,6 @@ func Again(ctx context.Context, t testing.TB, arguments ...string) *exec.Cmd {
 	if err != nil || runtime.GOOS == "wasip1" || runtime.GOOS == "js" {
 		Missing(t, "processes", "cannot run the test binary again")
 	}
-	// What the process reaches counts for verify/coverage too.
-	if dir := os.Getenv("WAKECHAN_COVERDIR"); dir != "" && testing.CoverMode() != "" {
-		arguments = append([]string{"-test.gocoverdir=" + dir}, arguments...)
-	}
 	if emulator := os.Getenv("WAKECHAN_EMULATOR"); emulator != "" {
 		return exec.CommandContext(ctx, emulator, append([]string{self}, arguments...)...)
 	}
@@ -48,6 +45,22 @@ func Child(t *testing.T, environment ...string) bool {
 		return true
 	}
 	inChild(t, (*exec.Cmd).CombinedOutput, environment...)
+	return false
+}
+
+// ChildRaces is Child for a process in which the race detector must report a race.
+func ChildRaces(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(childVariable) == t.Name() {
+		return true
+	}
+	inChild(t, func(c *exec.Cmd) ([]byte, error) {
+		out, err := c.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "DATA RACE") {
+			return out, errors.New("no race was reported")
+		}
+		return out, nil
+	})
 	return false
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,61 @@ func RunIn(t testing.TB, dir string, env []string, name string, args ...string) 
 	return out.String()
 }
 
+// BuildFlags returns the flags of the go command for a program that a test builds, with
+// cgo ("1") or without ("0"). With the race detector on, the program gets it too: else
+// the standard library would be compiled a second time. It cannot have it without cgo.
+func BuildFlags(cgo string) []string {
+	if Race && cgo == "1" {
+		return []string{"-race"}
+	}
+	return nil
+}
+
+// Cheap skips a test that builds a program with cgo or without, where BuildFlags cannot
+// make that cheap, and tests that take long are not wanted.
+func Cheap(t testing.TB, cgo string) {
+	t.Helper()
+	if Race && cgo == "0" && !Long() {
+		t.Skip("would compile the standard library without the race detector: WAKECHAN_LONG is not set")
+	}
+}
+
+// LibraryExample runs the example that the test is in, as its comment says: with the
+// build tag that has it link the C library. It returns what the example printed. The
+// tag is also the name by which WAKECHAN_REQUIRE asks for the library.
+func LibraryExample(t testing.TB, tag, library string, flags ...string) string {
+	t.Helper()
+	for _, tool := range []string{"go", "gcc", "pkg-config"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			Missing(t, tag, err.Error())
+		}
+	}
+	if err := exec.Command("pkg-config", "--exists", library).Run(); err != nil {
+		Missing(t, tag, "pkg-config knows no "+library)
+	}
+	if !Long() {
+		t.Skip("compiles C")
+	}
+	// cgo also when this test is built without.
+	return Run(t, []string{"CGO_ENABLED=1"}, "go", append([]string{"run", "-tags", tag, "."}, flags...)...)
+}
+
+// WithoutLibrary fails unless the example, built without its C library, says so and does
+// nothing else. It is skipped where the example was built with it.
+func WithoutLibrary(t testing.TB, with bool, library string, run func(context.Context, io.Writer) error) {
+	t.Helper()
+	if with {
+		t.Skip("this is built with " + library)
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "nothing to show here: built without "+library) {
+		t.Errorf("printed:\n%s", &out)
+	}
+}
+
 // Rustc compiles Rust with warnings as errors, or skips the test.
 func Rustc(t testing.TB, args ...string) {
 	t.Helper()
@@ -55,8 +111,8 @@ func needRustc(t testing.TB) {
 	if runtime.GOOS != "linux" {
 		t.Skip("notifier.rs is for Linux")
 	}
-	if testing.Short() || os.Getenv("CI") != "" && !strings.Contains(os.Getenv("WAKECHAN_REQUIRE"), "rustc") {
-		t.Skip("in short mode, or the gate's C stage has it: rustc takes seconds")
+	if !Long() || os.Getenv("CI") != "" && !strings.Contains(os.Getenv("WAKECHAN_REQUIRE"), "rustc") {
+		t.Skip("WAKECHAN_LONG is not set, or the gate's C stage has it: rustc takes seconds")
 	}
 	if _, err := exec.LookPath("rustc"); err != nil {
 		Missing(t, "rustc", err.Error())

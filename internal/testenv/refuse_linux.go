@@ -4,6 +4,7 @@ package testenv
 
 import (
 	"runtime"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -14,7 +15,13 @@ import (
 // on, as a sandbox does.
 func Refuse(t testing.TB, call uint32) {
 	t.Helper()
-	const allowed, denied = 0x7fff0000, 0x00050000 | uint32(unix.EPERM) // SECCOMP_RET_…
+	RefuseWith(t, call, unix.EPERM)
+}
+
+// RefuseWith is Refuse with another answer. 0 is an answer too: that the call was made.
+func RefuseWith(t testing.TB, call uint32, errno syscall.Errno) {
+	t.Helper()
+	allowed, denied := uint32(unix.SECCOMP_RET_ALLOW), unix.SECCOMP_RET_ERRNO|uint32(errno)
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the call's number
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},

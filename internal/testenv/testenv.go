@@ -44,6 +44,10 @@ func WeakEmulator() bool {
 	return runtime.GOARCH == "arm64" && os.Getenv("WAKECHAN_EMULATOR") != ""
 }
 
+// Long tells whether the tests that take long are wanted: the gate sets WAKECHAN_LONG,
+// and so may anybody who changes what they try. -short wins.
+func Long() bool { return os.Getenv("WAKECHAN_LONG") != "" && !testing.Short() }
+
 // Times is how often a stress test repeats something that it does n times when
 // it has the time: fewer under -short, and under the race detector. WAKECHAN_TIMES
 // (a factor) is for emulators and for long runs.
@@ -55,12 +59,17 @@ func Times(n int) int {
 	return max(int(float64(n)*f), 1)
 }
 
-// Rounds yields 0, 1, and so on: Times(n) of them, or fewer where each takes long,
+// Repeats yields 0, 1, and so on: Times(n) of them, or fewer where each takes long,
 // so that a slow machine makes a test weaker and not slower. It is at least 3
-// rounds, and about 2 seconds at most, times what Times is multiplied by.
-func Rounds(n int) iter.Seq[int] {
+// repeats, and about 2 seconds at most, times what Times is multiplied by; half of that
+// under the race detector, unless Long.
+func Repeats(n int) iter.Seq[int] {
 	n = max(Times(n), 3)
-	end := time.Now().Add(time.Duration(2e9 * factor()))
+	longest := 2e9 * factor()
+	if Race && !Long() {
+		longest /= 2
+	}
+	end := time.Now().Add(time.Duration(longest))
 	return func(yield func(int) bool) {
 		for i := range n {
 			if i >= 3 && time.Now().After(end) || !yield(i) {
@@ -72,8 +81,11 @@ func Rounds(n int) iter.Seq[int] {
 
 func factor() float64 {
 	f := 1.0
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		f /= 10
+	case !Long():
+		f /= 4
 	}
 	if own, err := strconv.ParseFloat(os.Getenv("WAKECHAN_TIMES"), 64); err == nil && own > 0 {
 		f *= own

@@ -1,4 +1,4 @@
-/* A ring of a single producer (chanadapter/ring.go, "A single producer"): no locked instruction in its reserve, membarrier(2) at
+/* A ring of a single producer (ring/ring.go, "A single producer"): no locked instruction in its reserve, membarrier(2) at
  the other end.  Stores of the producer wait in a buffer (x86-TSO) and leave it one by one, whenever they like.  A membarrier,
  and a locked instruction of its own, empty it.  What the others do is atomic.  Every option by -DNAME=VALUE.
  N        how many records are pushed

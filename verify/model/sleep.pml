@@ -1,4 +1,4 @@
-/* How the reader of a ring goes to sleep, and who wakes it (chanadapter/ring.go, "wanted").  A commit's store waits in its
+/* How the reader of a ring goes to sleep, and who wakes it (ring/ring.go, "wanted").  A commit's store waits in its
  producer's buffer while that looks at wanted already: then the timer finds the record.  A ring may be closed at any time; the
  next one gets its control block.  Every option by -DNAME=VALUE.
  N        how many producers, a record each      ASKS  how often somebody calls Stalled

@@ -1,5 +1,5 @@
 // Mutate breaks the Go half of the protocol on purpose, one mutation at a time, and
-// runs the tests of package notifier on what came of it: each must be caught by one,
+// runs the tests of its package on what came of it: each must be caught by one,
 // or have a reason why no test on this machine can.
 //
 //	go run ./verify/mutate              all of them
@@ -10,7 +10,8 @@
 // It exits with 1 if one survived without a reason. The tree is not touched: the go
 // command gets the mutated file through -overlay.
 //
-// This file holds what runs them; mutations.go has the list.
+// This file holds what runs them; apply.go what changes the code; mutations.go and
+// ring.go have the list.
 package main
 
 import (
@@ -29,12 +30,13 @@ import (
 	"time"
 )
 
-// mutation replaces a text of a file, which must be there once.
+// mutation replaces some code of a function.
 type mutation struct {
 	name  string
 	why   string // what is broken
-	file  string // in notifier/
-	old   string
+	pkg   string // the package: notifier, if it is "", or ring
+	in    string // the function: F, or T.M for a method
+	old   string // code that must be in it once, whatever its layout and comments
 	new   string
 	first string // the tests likely to notice, tried before all others
 	long  string // tests that need longer than -short, tried one by one if nothing else noticed
@@ -46,9 +48,20 @@ type mutation struct {
 	reason string
 }
 
-// elsewhere are the tests that look at C or at the text of the sources: a mutation of
-// the Go half is nothing to them.
-var elsewhere = []string{"cprogram", "cbarrier", "clayout", "header", "header_layout", "capi"}
+// elsewhere are the files, by package, of tests that look at C or at the text of the
+// sources: a mutation of the Go half is nothing to them.
+var elsewhere = map[string][]string{
+	"notifier": {"cprogram", "cbarrier", "clayout", "header", "header_layout", "capi"},
+	"ring":     {"c", "outc", "abi", "outabi", "api"},
+}
+
+// dir is where the mutation's package is.
+func (m mutation) dir(root string) string {
+	if m.pkg == "" {
+		return filepath.Join(root, "notifier")
+	}
+	return filepath.Join(root, m.pkg)
+}
 
 func main() {
 	quick := flag.Bool("quick", false, "only those that the gate runs, and only the tests likely to notice")
@@ -63,12 +76,12 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	code := run(filepath.Join(strings.TrimSpace(root), "notifier"), work, *quick, *table, *jobs, flag.Args())
+	code := run(strings.TrimSpace(root), work, *quick, *table, *jobs, flag.Args())
 	_ = os.RemoveAll(work)
 	os.Exit(code)
 }
 
-func run(dir, work string, quick, table bool, jobs int, names []string) int {
+func run(root, work string, quick, table bool, jobs int, names []string) int {
 	var chosen []mutation
 	for _, m := range mutations {
 		wanted := len(names) == 0 && (!quick || m.quick)
@@ -85,19 +98,28 @@ func run(dir, work string, quick, table bool, jobs int, names []string) int {
 	}
 
 	// The tests must pass as long as nothing is broken.
-	control := mutation{name: "(nothing)", why: "the tree as it is"}
-	var firsts, longs []string
-	for _, m := range chosen {
-		firsts, longs = append(firsts, m.first), append(longs, m.long)
-		control.c = control.c || m.c
-	}
-	control.first, control.long = alternatives(firsts), alternatives(longs)
 	begin := time.Now()
-	if v := try(dir, work, control, quick); v.err != nil || v.test != "" {
-		fmt.Printf("%s: %s\n%s", control.why, v, v.log)
-		return 1
+	for _, pkg := range []string{"", "ring"} {
+		control := mutation{pkg: pkg}
+		var firsts, longs []string
+		for _, m := range chosen {
+			if m.pkg == pkg {
+				firsts, longs = append(firsts, m.first), append(longs, m.long)
+				control.c = control.c || m.c
+			}
+		}
+		if firsts == nil {
+			continue
+		}
+		control.first, control.long = alternatives(firsts), alternatives(longs)
+		control.why = filepath.Base(control.dir(root)) + " as it is"
+		begin := time.Now()
+		if v := try(root, work, control, quick); v.err != nil || v.test != "" {
+			fmt.Printf("%s: %s\n%s", control.why, v, v.log)
+			return 1
+		}
+		fmt.Printf("%-28s passes (%.0f s)\n", control.why, time.Since(begin).Seconds())
 	}
-	fmt.Printf("%-28s passes (%.0f s)\n", control.why, time.Since(begin).Seconds())
 
 	verdicts := make([]verdict, len(chosen))
 	turn := make(chan struct{}, jobs)
@@ -107,7 +129,7 @@ func run(dir, work string, quick, table bool, jobs int, names []string) int {
 			turn <- struct{}{}
 			defer func() { <-turn }()
 			begin := time.Now()
-			verdicts[i] = try(dir, work, m, quick)
+			verdicts[i] = try(root, work, m, quick)
 			fmt.Printf("%-28s %s (%.0f s)\n", m.name, verdicts[i], time.Since(begin).Seconds())
 		})
 	}
@@ -177,8 +199,8 @@ func (v verdict) String() string {
 	return "caught by " + v.test
 }
 
-func try(dir, work string, m mutation, quick bool) verdict {
-	dir, err := filepath.Abs(dir)
+func try(root, work string, m mutation, quick bool) verdict {
+	dir, err := filepath.Abs(m.dir(root))
 	if err != nil {
 		return verdict{err: err}
 	}
@@ -187,7 +209,7 @@ func try(dir, work string, m mutation, quick bool) verdict {
 		return verdict{err: err}
 	}
 	overlay := ""
-	if m.file != "" {
+	if m.in != "" {
 		overlay = filepath.Join(here, "overlay.json")
 		if err := mutate(dir, here, overlay, m); err != nil {
 			return verdict{err: err}
@@ -237,17 +259,12 @@ func try(dir, work string, m mutation, quick bool) verdict {
 
 // mutate writes the mutated file, and the overlay that puts it in its place.
 func mutate(dir, here, overlay string, m mutation) error {
-	path := filepath.Join(dir, m.file)
-	text, err := os.ReadFile(path)
+	path, changed, err := m.apply(dir)
 	if err != nil {
 		return err
 	}
-	changed, err := m.apply(string(text))
-	if err != nil {
-		return err
-	}
-	mutated := filepath.Join(here, m.file)
-	if err := os.WriteFile(mutated, []byte(changed), 0o666); err != nil {
+	mutated := filepath.Join(here, filepath.Base(path))
+	if err := os.WriteFile(mutated, changed, 0o666); err != nil {
 		return err
 	}
 	list, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
@@ -257,18 +274,11 @@ func mutate(dir, here, overlay string, m mutation) error {
 	return os.WriteFile(overlay, list, 0o666)
 }
 
-func (m mutation) apply(text string) (string, error) {
-	if n := strings.Count(text, m.old); n != 1 {
-		return "", fmt.Errorf("%s has the text that %s replaces %d times, not once: %q", m.file, m.name, n, m.old)
-	}
-	return strings.Replace(text, m.old, m.new, 1), nil
-}
-
 var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 
 func elsewhereTests(dir string) (string, error) {
 	var names []string
-	for _, file := range elsewhere {
+	for _, file := range elsewhere[filepath.Base(dir)] {
 		text, err := os.ReadFile(filepath.Join(dir, file+"_test.go"))
 		if err != nil {
 			return "", err
@@ -289,7 +299,7 @@ func test(dir, binary, overlay string, arguments []string) verdict {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append(arguments, "-test.v", "-test.failfast", "-test.timeout=4m")...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "WAKECHAN_PATIENCE="+patience, "WAKECHAN_OVERLAY="+overlay)
+	cmd.Env = append(os.Environ(), "WAKECHAN_LONG=1", "WAKECHAN_PATIENCE="+patience, "WAKECHAN_OVERLAY="+overlay)
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		if !bytes.Contains(out, []byte("--- PASS")) {

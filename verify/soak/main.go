@@ -28,7 +28,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wakechan/wakechan/internal/foreign"
-	"github.com/wakechan/wakechan/internal/rounds"
+	"github.com/wakechan/wakechan/internal/selfcheck"
 	"github.com/wakechan/wakechan/notifier"
 )
 
@@ -43,7 +43,7 @@ var sent, phases, churned atomic.Uint64
 
 func main() {
 	flag.Parse()
-	rounds.Interval = 1000 * time.Hour // they would heal what is to be found
+	selfcheck.Interval = 1000 * time.Hour // they would heal what is to be found
 	start := time.Now()
 	ctx, stop := context.WithTimeout(context.Background(), *duration)
 	defer stop()
@@ -250,9 +250,9 @@ func (r *retired) retire(c *foreign.Crowd, targets []*target) {
 }
 
 // factory returns how to make a backend's notifiers.
-func factory(backend string) (make func(...notifier.Option) (*notifier.Notifier, error), close func() error, err error) {
+func factory(backend string) (make func() (*notifier.Notifier, error), close func() error, err error) {
 	if backend == "" {
-		return notifier.New, func() error { return nil }, nil
+		return func() (*notifier.Notifier, error) { return notifier.New(), nil }, func() error { return nil }, nil
 	}
 	p, err := notifier.NewPoller(notifier.WithBackend(backend))
 	if err != nil {

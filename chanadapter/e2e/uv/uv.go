@@ -117,6 +117,9 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
+
+	// It embeds notifier.h: so the go command sees when that changes.
+	_ "github.com/wakechan/wakechan/notifier"
 )
 
 func failure(rc C.int) error {

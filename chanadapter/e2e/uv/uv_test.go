@@ -33,8 +33,7 @@ func patience(t *testing.T) context.Context {
 // TestLoopOnAThread: Go asks by uv_async_send, and the loop's callback answers
 // through notifier_notify, one after the other.
 func TestLoopOnAThread(t *testing.T) {
-	n, err := notifier.New()
-	require.NoError(t, err)
+	n := notifier.New()
 	defer n.Close()
 	h, err := n.Handle()
 	require.NoError(t, err)
@@ -57,7 +56,7 @@ func TestLoopOnAThread(t *testing.T) {
 }
 
 // TestLoopInAGoroutine watches the loop's own epoll set. It is watched with
-// Level, since uv_run may leave something for the next time.
+// OneShot, since uv_run may leave something for the next time.
 func TestLoopInAGoroutine(t *testing.T) {
 	for _, timer := range []time.Duration{0, time.Millisecond} {
 		row := report.Row{Source: "libuv in a goroutine, uv_backend_fd", Messages: messages()}
@@ -67,7 +66,7 @@ func TestLoopInAGoroutine(t *testing.T) {
 		}
 		loop, err := NewEmbedded(row.Messages, timer)
 		require.NoError(t, err)
-		w, err := chanadapter.Watch(loop.FD(), chanadapter.Level())
+		w, err := chanadapter.Watch(loop.FD(), chanadapter.OneShot())
 		require.NoError(t, err)
 		ctx := patience(t)
 		for {

@@ -29,6 +29,10 @@ typedef struct {
 	pthread_t thread;
 } pusher;
 
+// Each call polls a descriptor of libzmq's own, and a signal ends that with EINTR. Go
+// preempts goroutines by signals, and one that is for the process may come to any thread.
+#define AGAIN(call) ({ int rc_; while ((rc_ = (call)) < 0 && errno == EINTR); rc_; })
+
 static int64_t now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -41,7 +45,7 @@ static void *push(void *arg) {
 	pusher *p = arg;
 	int none = 0;
 	void *s = zmq_socket(p->context, ZMQ_PUSH);
-	if (!s || zmq_setsockopt(s, ZMQ_SNDHWM, &none, sizeof none) || zmq_connect(s, p->endpoint)) {
+	if (!s || zmq_setsockopt(s, ZMQ_SNDHWM, &none, sizeof none) || AGAIN(zmq_connect(s, p->endpoint))) {
 		__atomic_store_n(&p->failed, errno ? errno : 1, __ATOMIC_SEQ_CST);
 		return NULL;
 	}
@@ -49,7 +53,7 @@ static void *push(void *arg) {
 		uint64_t burst = 1 + rand_r(&p->seed) % 200;
 		for (; burst > 0 && sent < p->total; burst--, sent++) {
 			record r = {sent, now()};
-			if (zmq_send(s, &r, sizeof r, 0) != sizeof r) {
+			if (AGAIN(zmq_send(s, &r, sizeof r, 0)) != sizeof r) {
 				__atomic_store_n(&p->failed, errno ? errno : 1, __ATOMIC_SEQ_CST);
 				return NULL;
 			}
@@ -66,7 +70,7 @@ static void *push(void *arg) {
 static void *pull_socket(void *context, char *endpoint, size_t size) {
 	int none = 0;
 	void *s = zmq_socket(context, ZMQ_PULL);
-	if (s && zmq_setsockopt(s, ZMQ_RCVHWM, &none, sizeof none) == 0 && zmq_bind(s, "tcp://127.0.0.1:*") == 0 &&
+	if (s && zmq_setsockopt(s, ZMQ_RCVHWM, &none, sizeof none) == 0 && AGAIN(zmq_bind(s, "tcp://127.0.0.1:*")) == 0 &&
 	    zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0)
 		return s;
 	if (s) zmq_close(s);
@@ -82,9 +86,9 @@ static int drain(void *s, record *out, int64_t *at, int max) {
 	while (n < max) {
 		int events;
 		size_t size = sizeof events;
-		if (zmq_getsockopt(s, ZMQ_EVENTS, &events, &size)) return -1;
+		if (AGAIN(zmq_getsockopt(s, ZMQ_EVENTS, &events, &size))) return -1;
 		if (!(events & ZMQ_POLLIN)) break;
-		if (zmq_recv(s, &out[n], sizeof *out, ZMQ_DONTWAIT) != sizeof *out) return -1;
+		if (AGAIN(zmq_recv(s, &out[n], sizeof *out, ZMQ_DONTWAIT)) != sizeof *out) return -1;
 		at[n++] = now();
 	}
 	return n;
@@ -96,6 +100,7 @@ static int descriptor(void *s) {
 	return zmq_getsockopt(s, ZMQ_FD, &fd, &size) ? -1 : fd;
 }
 
+static void terminate(void *context) { AGAIN(zmq_ctx_term(context)); }
 static void ack(pusher *p, uint64_t n) { __atomic_store_n(&p->received, n, __ATOMIC_SEQ_CST); }
 static int failed(pusher *p) { return __atomic_load_n(&p->failed, __ATOMIC_SEQ_CST); }
 */
@@ -167,6 +172,6 @@ func (c *Pair) Ack(n int) { C.ack(c.p, C.uint64_t(n)) }
 func (c *Pair) Close() {
 	C.pthread_join(c.p.thread, nil)
 	C.zmq_close(c.socket)
-	C.zmq_ctx_term(c.context)
+	C.terminate(c.context)
 	C.free(unsafe.Pointer(c.p))
 }

@@ -18,11 +18,7 @@ var stop, stopped = make(chan struct{}), make(chan struct{})
 
 //go:wasmexport start
 func start() uint64 {
-	n, err := notifier.New()
-	if err != nil {
-		fmt.Println("guest:", err)
-		os.Exit(1)
-	}
+	n := notifier.New()
 	h, err := n.Handle()
 	if err != nil {
 		fmt.Println("guest:", err)

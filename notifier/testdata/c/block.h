@@ -32,20 +32,20 @@
   } while (0)
 
 struct block {
-  char *base;
-  int bell, bell_read; /* what is rung, and what is read: the same one for an eventfd */
+  char *base, *mapped; /* mapped: what base is somewhere in */
+  int bell, bell_read; /* what is signalled, and what is read: the same one for an eventfd */
   uint32_t kind, epoch;
-  int in_bed; /* the poller sleeps: only its doorbell wakes it */
+  int sleeping; /* the poller sleeps: only its doorbell wakes it */
 };
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
 
-static inline volatile uint32_t *word_at(struct block *b, size_t offset, size_t index) {
+static inline volatile uint32_t *block_word(struct block *b, size_t offset, size_t index) {
   return (volatile uint32_t *)(void *)(b->base + offset) + index;
 }
-#define WORD(b, name, index) word_at(b, NOTIFIER_OFFSET_##name, index)
+#define WORD(b, name, index) block_word(b, NOTIFIER_OFFSET_##name, index)
 
 static inline uint32_t load(volatile uint32_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 static inline void store(volatile uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
@@ -70,8 +70,12 @@ static inline void open_bell(struct block *b, uint32_t kind) {
 static inline void open_block(struct block *b, uint32_t kind, int wipe) {
   const size_t align = (size_t)1 << NOTIFIER_BASE_SHIFT;
   memset(b, 0, sizeof *b);
-  char *p = (char *)mmap(NULL, 2 * align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  static uint64_t next = (uint64_t)1 << 40; /* valgrind gives low addresses by itself, which fit no handle */
+  void *wish = NULL;
+  if (sizeof(void *) == 8) wish = (void *)(uintptr_t)(next += 4 * align);
+  char *p = (char *)mmap(wish, 2 * align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(p != MAP_FAILED, "mmap: %s", strerror(errno));
+  b->mapped = p;
   b->base = p + (-(uintptr_t)p & (align - 1));
   if (wipe) CHECK(madvise(b->base, NOTIFIER_BLOCK_SIZE / 4096 * 4096 + 4096, MADV_WIPEONFORK) == 0, "%s", strerror(errno));
   b->epoch = 1;
@@ -79,6 +83,13 @@ static inline void open_block(struct block *b, uint32_t kind, int wipe) {
   store(WORD(b, PID, 0), wipe ? 0 : (uint32_t)getpid());
   open_bell(b, kind);
   store(WORD(b, ABI, 0), NOTIFIER_ABI);
+}
+
+/* Nobody may notify any more, which the real one never asks for. */
+static inline void close_block(struct block *b) {
+  munmap(b->mapped, (size_t)2 << NOTIFIER_BASE_SHIFT);
+  close(b->bell);
+  if (b->bell_read != b->bell) close(b->bell_read);
 }
 
 static inline notifier_handle handle_of(struct block *b, uint32_t index, uint32_t generation) {
@@ -139,16 +150,16 @@ static inline void empty_bell(struct block *b) {
   }
 }
 
-/* The first half of going to bed: 1 if the poller may sleep now. */
-static inline int go_to_bed(struct block *b) {
+/* The first half of falling asleep: 1 if the poller may sleep now. */
+static inline int fall_asleep(struct block *b) {
   store(WORD(b, ASLEEP, 0), b->epoch += 2);
-  b->in_bed = load(WORD(b, ROOT, 0)) == 0;
-  if (!b->in_bed) store(WORD(b, ASLEEP, 0), b->epoch + 1);
-  return b->in_bed;
+  b->sleeping = load(WORD(b, ROOT, 0)) == 0;
+  if (!b->sleeping) store(WORD(b, ASLEEP, 0), b->epoch + 1);
+  return b->sleeping;
 }
 
-/* Whether the doorbell has rung, waiting for up to timeout milliseconds. Only that gets a poller in bed up. */
-static inline int rung(struct block *b, int timeout) {
+/* Whether the doorbell has signalled, waiting for up to timeout milliseconds. Only that wakes a poller that is asleep. */
+static inline int signalled(struct block *b, int timeout) {
   struct pollfd p;
   memset(&p, 0, sizeof p);
   p.fd = b->bell_read;
@@ -159,9 +170,9 @@ static inline int rung(struct block *b, int timeout) {
   return n > 0;
 }
 
-static inline void get_up(struct block *b) {
+static inline void wake_up(struct block *b) {
   empty_bell(b);
-  b->in_bed = 0;
+  b->sleeping = 0;
   store(WORD(b, ASLEEP, 0), b->epoch + 1);
 }
 

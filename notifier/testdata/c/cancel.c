@@ -43,16 +43,16 @@ static void no_cancellation_point(void) {
   CHECK(comes_back(&h), "up: cancelled");
   for (int kind = NOTIFIER_BELL_EVENTFD; kind <= NOTIFIER_BELL_PIPE; kind++) {
     open_bell(&quiet, (uint32_t)kind);
-    CHECK(go_to_bed(&quiet) || scan(&quiet, NULL, NULL), "bed");
-    if (!quiet.in_bed) CHECK(go_to_bed(&quiet), "bed");
+    CHECK(fall_asleep(&quiet) || scan(&quiet, NULL, NULL), "bed");
+    if (!quiet.sleeping) CHECK(fall_asleep(&quiet), "bed");
     CHECK(comes_back(&h), "ringing %d: cancelled", kind);
-    CHECK(rung(&quiet, 0), "not rung");
-    get_up(&quiet);
+    CHECK(signalled(&quiet, 0), "not rung");
+    wake_up(&quiet);
     scan(&quiet, NULL, NULL);
   }
   open_bell(&quiet, NOTIFIER_BELL_EVENTFD);
   CHECK(write(quiet.bell, &most, 8) == 8, "%s", strerror(errno));
-  CHECK(go_to_bed(&quiet), "bed");
+  CHECK(fall_asleep(&quiet), "bed");
   CHECK(comes_back(&h), "ringing a full eventfd: cancelled");
   printf("ok no cancellation point\n");
 }

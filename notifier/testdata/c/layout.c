@@ -16,6 +16,7 @@ int main(int argc, char **argv) {
     char *base = (char *)aligned_alloc((size_t)1 << NOTIFIER_BASE_SHIFT, (size_t)1 << NOTIFIER_BASE_SHIFT);
     uint32_t *block = (uint32_t *)(void *)base;
     for (size_t w = 0; w < NOTIFIER_BLOCK_SIZE / 4; w++) block[w] = 0;
+    block[NOTIFIER_OFFSET_MAGIC / 4] = NOTIFIER_MAGIC;
     block[NOTIFIER_OFFSET_ABI / 4] = NOTIFIER_ABI;
     block[NOTIFIER_OFFSET_GENERATION / 4 + index] = 12345;
     notifier_handle h = (notifier_handle)(uintptr_t)base >> NOTIFIER_BASE_SHIFT << (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) |

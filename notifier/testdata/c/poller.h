@@ -12,8 +12,8 @@
 struct poller {
   struct block b;
   pthread_t thread;
-  int stop;             /* atomic; looked at whenever the doorbell has rung */
-  notifier_handle quit; /* rings for it */
+  int stop;             /* atomic; looked at whenever the doorbell has signalled */
+  notifier_handle quit; /* signals for it */
   int patience;         /* seconds until a notification is called lost */
   void (*woken)(uint32_t index);
 };
@@ -27,9 +27,9 @@ static void *poll_loop(void *arg) {
   struct poller *p = (struct poller *)arg;
   while (!__atomic_load_n(&p->stop, __ATOMIC_SEQ_CST)) {
     scan(&p->b, on_ready, p);
-    if (!go_to_bed(&p->b)) continue;
-    while (!rung(&p->b, 1000 * p->patience)) CHECK(0, "nobody rang for %d s", p->patience);
-    get_up(&p->b);
+    if (!fall_asleep(&p->b)) continue;
+    while (!signalled(&p->b, 1000 * p->patience)) CHECK(0, "nobody signalled for %d s", p->patience);
+    wake_up(&p->b);
   }
   return NULL;
 }

@@ -2,8 +2,8 @@
  *   - jumps out of it, as a cancelled thread or a longjmp from a signal handler would, or
  *   - notifies another notifier, as a signal handler on top of it would, or
  *   - lets the poller have a turn, as a preemption would, and goes on.
- * After each, whatever state it was begun in, every completed notification must reach the poller: one that lies in bed
- * gets up for its doorbell only.
+ * After each, whatever state it was begun in, every completed notification must reach the poller: one that is asleep
+ * wakes for its doorbell only.
  *
  * The instructions of a call are found once for each state by single-stepping it; each stop is then a breakpoint, which
  * is some fifty times as quick.
@@ -39,14 +39,14 @@ static void found(void *arg, uint32_t index) {
   if (index == other_index) found_other = 1;
 }
 
-/* What the poller does when it gets the processor: nothing if it lies in bed and nobody has rung. */
+/* What the poller does when it gets the processor: nothing if it is asleep and nobody has signalled. */
 static void turn(void) {
-  if (b.in_bed) {
-    if (!rung(&b, 0)) return;
-    get_up(&b);
+  if (b.sleeping) {
+    if (!signalled(&b, 0)) return;
+    wake_up(&b);
   }
   do scan(&b, found, NULL);
-  while (!go_to_bed(&b));
+  while (!fall_asleep(&b));
 }
 
 static void notify_other(void) {
@@ -170,11 +170,11 @@ static int stopped_at(int k, int *code) {
   return 1;
 }
 
-static void prepare(enum before state, int in_bed, int full) {
-  for (size_t w = NOTIFIER_OFFSET_ROOT / 4; w < 1 << 10; w++) store(word_at(&b, 0, w), 0);
+static void prepare(enum before state, int sleeping, int full) {
+  for (size_t w = NOTIFIER_OFFSET_ROOT / 4; w < 1 << 10; w++) store(block_word(&b, 0, w), 0);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) store(WORD(&b, LEAF, word_of(others[i])), 0);
-  get_up(&b);
-  if (in_bed) CHECK(go_to_bed(&b), "no bed");
+  wake_up(&b);
+  if (sleeping) CHECK(fall_asleep(&b), "no bed");
   if (full) {
     uint64_t most = 0xfffffffffffffffeu;
     CHECK(write(b.bell, &most, 8) == 8, "%s", strerror(errno));
@@ -190,8 +190,8 @@ static void prepare(enum before state, int in_bed, int full) {
 
 static void expect(volatile int *found, const char *who) {
   turn();
-  CHECK(*found, "%s's notification was lost: other %u, action %d, stop %d of %d, in bed %d, rung %d, asleep %u, root %#x", who,
-        (unsigned)other_index, (int)action, target, length, b.in_bed, rung(&b, 0), (unsigned)load(WORD(&b, ASLEEP, 0)),
+  CHECK(*found, "%s's notification was lost: other %u, action %d, stop %d of %d, asleep %d, rung %d, asleep %u, root %#x", who,
+        (unsigned)other_index, (int)action, target, length, b.sleeping, signalled(&b, 0), (unsigned)load(WORD(&b, ASLEEP, 0)),
         (unsigned)load(WORD(&b, ROOT, 0)));
 }
 
@@ -217,10 +217,10 @@ int main(int argc, char **argv) {
     store(WORD(&b, ASLEEP, 0), 1);
     call(victim);
     for (int state = 0; state < STATES; state++)
-      for (int in_bed = 0; in_bed < 2; in_bed++) {
-        int full = bell == 2 && in_bed;
-        if (bell && !in_bed) continue; /* the doorbell is not touched */
-        prepare((enum before)state, in_bed, full);
+      for (int sleeping = 0; sleeping < 2; sleeping++) {
+        int full = bell == 2 && sleeping;
+        if (bell && !sleeping) continue; /* the doorbell is not touched */
+        prepare((enum before)state, sleeping, full);
         find_instructions();
         for (size_t o = 0; o < sizeof others / sizeof *others; o++) {
           other_index = others[o];
@@ -230,7 +230,7 @@ int main(int argc, char **argv) {
               if (quick && (between || what != JUMP_OUT || o > 1)) continue;
               action = (enum what)what;
               for (target = 0; target < length; target++) {
-                prepare((enum before)state, in_bed, full);
+                prepare((enum before)state, sleeping, full);
                 int ended = stopped_at(target, &code);
                 CHECK(stopped || target > length - 8, "never came to stop %d of %d", target, length);
                 stops += stopped;

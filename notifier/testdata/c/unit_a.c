@@ -64,7 +64,7 @@ int main(void) {
   c.argument = (notifier_handle)(uintptr_t)base >> NOTIFIER_BASE_SHIFT << (NOTIFIER_INDEX_BITS + NOTIFIER_GENERATION_BITS) | 1;
   printf("%s", name(c.call(c.argument)));
   printf(" %s", name(unit_b((void *)(uintptr_t)c.argument)));
-  printf(" %s", name(c.call(c.argument + 1)));
+  printf(" %s", name(c.call(c.argument + 2)));
   printf(" %s", name(c.call(0)));
   block[NOTIFIER_OFFSET_ASLEEP / 4] = 3;
   block[NOTIFIER_OFFSET_KIND / 4] = NOTIFIER_BELL_NONE;

@@ -5,26 +5,31 @@ package main
 
 import (
 	"context"
+	"runtime"
 
-	"github.com/wakechan/wakechan/chanadapter"
-	_ "github.com/wakechan/wakechan/chanadapter/ringexport"
+	"github.com/wakechan/wakechan/ring"
+	_ "github.com/wakechan/wakechan/ring/wasmexport"
 )
 
 var (
-	r       *chanadapter.Ring
+	r       *ring.Ring
 	records []byte // the lengths of what was read, and its bytes
 	number  uint64
 )
 
-// ring_open makes a ring, and a goroutine that reads it if read is not 0.
+// ring_open makes a ring, and a goroutine that reads it if read is not 0; having yielded
+// read-1 times before.
 //
 //go:wasmexport ring_open
 func ringOpen(size, read int32) uint64 {
-	r, _ = chanadapter.NewRing(int(size))
+	r, _ = ring.New(int(size))
 	records, number = nil, 0
 	if read != 0 {
-		go func(r *chanadapter.Ring) {
+		go func(r *ring.Ring) {
 			for r.Wait(context.Background()) == nil {
+				for range read - 1 {
+					runtime.Gosched()
+				}
 				ringRead()
 			}
 		}(r)

@@ -1,0 +1,2 @@
+// Package bindings shows libraries behind Go bindings that know nothing of wakechan.
+package bindings

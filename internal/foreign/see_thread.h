@@ -1,0 +1,1 @@
+c/thread.h

@@ -1,0 +1,32 @@
+package identity
+
+// This file holds the mark: the signal that F_SETSIG (fcntl(2)) would have the kernel
+// send instead of SIGIO. It belongs to the open file and not to the descriptor, a new
+// file has none, and it means nothing without O_ASYNC, which nobody sets here.
+
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+var marks atomic.Uint32
+
+// mark gives the file a mark and returns it; 0 if a sandbox refuses that. Files that
+// are noted one after another have different ones.
+func mark(fd int) int {
+	m := int(marks.Add(1)-1)%64 + 1
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETSIG, m); err != nil || !marked(fd, m) {
+		return 0
+	}
+	return m
+}
+
+// marked reports whether the file at fd may be the one with the mark m.
+func marked(fd, m int) bool {
+	if m == 0 {
+		return true
+	}
+	now, err := unix.FcntlInt(uintptr(fd), unix.F_GETSIG, 0)
+	return err != nil || now == m
+}
