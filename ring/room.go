@@ -35,9 +35,9 @@ package ring
 //
 // owner: 0 -> a producer whose turn it is; it keeps the bytes that it needs. -> 0 when it
 // has them or gives up. Who is not the owner leaves free what is kept, in an empty
-// ring nothing; who has a ticket goes only as the owner. So each time that the reader gives
-// memory back one of those who wait gets on, at least, and the rest is for those who
-// found room at once. A foreign thread becomes the owner in notifier_ring_wait and has its
+// ring nothing; who has a ticket goes only as the owner. So when the reader has given
+// memory back one of those who wait gets on, as soon as it runs. The rest is for those who
+// found room at once, and so is all of it until then. A foreign thread becomes the owner in notifier_ring_wait and has its
 // record by the notifier_ring_try that follows: owner has a name of the thread.
 //
 // Who leaves stores turn and owner before the reader has its record, and so before the
