@@ -93,8 +93,8 @@ func TestOutInCNoticesMutants(t *testing.T) {
 		{"what is read is not given back in order", "p + NOTIFIER_OUT_HEADER_SIZE + (((uintptr_t)n + 7) & ~(uintptr_t)7));\n}", "p + NOTIFIER_OUT_HEADER_SIZE + (uintptr_t)n);\n}", "", handler},
 		{"position is not acquired", "uintptr_t notifier_ring_load_(volatile uintptr_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }",
 			"uintptr_t notifier_ring_load_(volatile uintptr_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }\n#define notifier_load_(p) __atomic_load_n(p, __ATOMIC_RELAXED)", thread, plain},
-		{"consumer is not released", "return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\n}\nNOTIFIER_INLINE_ void notifier_ring_count_",
-			"return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);\n}\nNOTIFIER_INLINE_ void notifier_ring_count_", thread, plain},
+		{"consumer is not released", "return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\n}\nNOTIFIER_INLINE_ int notifier_ring_swap_",
+			"return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);\n}\nNOTIFIER_INLINE_ int notifier_ring_swap_", thread, plain},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			require.Equal(t, 1, strings.Count(Header(), m.old), "the header has changed, change the edit too: %q", m.old)
