@@ -248,7 +248,7 @@ func TestSample(t *testing.T) {
 	s = sample{}
 	const many = 4 * sampleSize
 	for i := range many {
-		s.add(time.Duration(i * 7919 % many))
+		s.add(time.Duration(i) * 7919 % many) // an int may have 32 bits
 	}
 	if len(s.kept) >= sampleSize {
 		t.Errorf("%d are kept", len(s.kept))
