@@ -254,7 +254,7 @@ func watch(fd uintptr, release, seen func(), opts []Option) (*Watcher, error) {
 
 // C returns the channel to select on. It is always the same, has room for one
 // token, and is never closed: Done says when no more tokens come. In a Group it is
-// the group's.
+// the group's: range over [Group.Ready] after each token.
 //
 // Having received, read (or write) until it would block: any number of events
 // leave one token. A token without anything to do is possible, a missing one not.
@@ -283,7 +283,7 @@ func (w *Watcher) Value() any {
 // Wait takes a token, blocking until there is one. It returns nil with a token;
 // the cause of ctx's end ([context.Cause]); [ErrClosed] after Close; or what ended
 // the watch. Several goroutines may wait: a token wakes one. In a Group it takes
-// the group's token.
+// the group's token: range over [Group.Ready] then.
 func (w *Watcher) Wait(ctx context.Context) error {
 	if w == nil || w.reg == nil {
 		return ErrClosed
