@@ -148,5 +148,12 @@ func (b *bench) pick(full, quick []int) []int {
 
 func (b *bench) target(name string, measured spread) { b.targets[name] = measured }
 
+// atWorst is target for the worst of several rows.
+func (b *bench) atWorst(name string, measured spread) {
+	if measured.median > b.targets[name].median {
+		b.target(name, measured)
+	}
+}
+
 // floor is what the same ratio would be for what no implementation can do without.
 func (b *bench) floor(name string, measured spread) { b.floors[name] = measured }

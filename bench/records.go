@@ -346,7 +346,6 @@ func (b *bench) records() {
 	paced := b.section("Records at a pace that the reader keeps up with",
 		fmt.Sprintf("The same, but the threads together send as many records in a second as 0.7 of what Ring took from them above: %d at a time, and who is early sleeps. So the reader keeps up, but for moments in which several wake up at once, or it has no processor. A way that bears the pace takes as long as the pace. CPU is the process's, user and system. Refusals are counted for both ways here: one tries again, the other waits.", recordBatch)).
 		table("bytes", "threads", "way", "time a record", "quartiles", "Ring takes", "CPU a record", "full")
-	worst := spread{}
 	for _, length := range []int{32, 256} {
 		for _, producers := range b.pick([]int{1, 2, 4}, []int{1, 2}) {
 			list := carriers(length, producers)
@@ -384,16 +383,15 @@ func (b *bench) records() {
 				b.floor("ring", find(scores, nameRecordRead).against(callback))
 				b.floor("ring-single", find(scores, nameRecordSingle).against(callback))
 			}
-			ratio := b.recordsAtAPace(paced, length, producers, scores[0].spread().median, list[0], list[slices.IndexFunc(list, func(c *carrier) bool { return c.name == nameRingWait })])
-			if ratio.median > worst.median {
-				worst = ratio
-			}
+			b.atWorst("ring-batches", find(scores, nameRingBatches).against(scores[0]))
+			b.atWorst("ring-chan", find(scores, nameRingChan).against(find(scores, nameGoChannel)))
+			b.atWorst("ring-wait", b.recordsAtAPace(paced, length, producers, scores[0].spread().median,
+				list[0], list[slices.IndexFunc(list, func(c *carrier) bool { return c.name == nameRingWait })]))
 			for _, c := range list {
 				c.close()
 			}
 		}
 	}
-	b.target("ring-wait", worst)
 	b.recordsWhileTheWorldStops()
 }
 

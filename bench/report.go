@@ -127,6 +127,8 @@ var promises = []struct {
 	{"ring-single-full", "the same: pushes that found it full, and were tried again", "", noLimit, "of 1,000"},
 	{"ring", "ring for any number of producers: the same time", "a cgo callback a record", 1. / 8, "x"},
 	{"ring-stopworld", "the same while the world stops (runtime.ReadMemStats), p99 of the producer's call", "the same", 1. / 20, "x"},
+	{"ring-batches", "Batches: time a record, the worst of the six rows", "Records", 1.3, "x"},
+	{"ring-chan", "Chan: the same", "goroutines and a Go channel", 1.5, "x"},
 	{"ring-wait", "threads that wait for room, at 0.7 of what the reader takes: time a record, the worst of the six rows", "threads that try again", 1.25, "x"},
 	{"group", "CPU an event, a Group of 900 descriptors of which 50 are ready", "a Watcher each and reflect.Select", 0.6, "x"},
 	{"watcher", "memory of a Watcher in a Group", "one with a channel", 1, "x"},
