@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wakechan/wakechan/internal/testenv"
 )
 
 func TestParallel(t *testing.T) {
@@ -25,7 +27,7 @@ func TestParallel(t *testing.T) {
 			d := time.Duration(i) * 5 * time.Millisecond
 			s := time.Now()
 			time.Sleep(d)
-			if e := time.Since(s); e < d || e > d+500*time.Millisecond {
+			if e := time.Since(s); e < d {
 				t.Errorf("slept %v want %v", e, d)
 			}
 		})
@@ -73,7 +75,7 @@ func TestPipeCloseWakesReader(t *testing.T) {
 		if !errors.Is(e, os.ErrClosed) {
 			t.Fatal(e)
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(testenv.Patience()):
 		t.Fatal("stuck")
 	}
 }
