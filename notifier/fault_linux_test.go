@@ -6,7 +6,6 @@ package notifier
 
 import (
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,22 +54,6 @@ func takeAway(t *testing.T, p *Poller) (putBack func()) {
 	}
 	t.Cleanup(putBack)
 	return putBack
-}
-
-// parked returns when every poller sleeps, in the netpoller or in a system call:
-// settle cannot tell whether one has looked at root already, and would wake by itself
-// for what is set there next.
-func parked(t *testing.T) {
-	t.Helper()
-	wait(t, "the pollers to be parked", func() bool {
-		for _, stack := range goroutines() {
-			if strings.Contains(stack, "notifier.(*Poller).run(") &&
-				!strings.Contains(stack, " [IO wait") && !strings.Contains(stack, " [syscall") {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 // While the descriptor is away callers get its errno; nothing is lost once it is

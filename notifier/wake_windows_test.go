@@ -107,6 +107,7 @@ func TestForeignPostFails(t *testing.T) {
 	defer n.Close()
 	h := uint64(handleOf(t, n))
 	settle(t, p)
+	parked(t)
 
 	port := atomic.SwapUint32(&p.set.block.descriptor, 0x7ffffffc) // no handle
 	for range 3 {

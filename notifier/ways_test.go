@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -177,6 +178,22 @@ func settle(t testing.TB, p *Poller) {
 	bell, fake := p.set.bell.(*fakeBell)
 	wait(t, "the poller to fall asleep", func() bool {
 		return retired(p) || asleepIdle(p) && (!fake || bell.taken.Load() == bell.put.Load())
+	})
+}
+
+// parked returns when every poller sleeps, in the netpoller or in a system call:
+// settle cannot tell whether one has looked at root already, and would wake by itself
+// for what is set there next.
+func parked(t *testing.T) {
+	t.Helper()
+	wait(t, "the pollers to be parked", func() bool {
+		for _, stack := range goroutines() {
+			if strings.Contains(stack, "notifier.(*Poller).run(") &&
+				!strings.Contains(stack, " [IO wait") && !strings.Contains(stack, " [syscall") {
+				return false
+			}
+		}
+		return true
 	})
 }
 
