@@ -35,20 +35,22 @@ func closeEarly(t testing.TB, n number) {
 	require.NoError(t, closeNumber(n))
 }
 
+// openAgain opens until something has the number n, if nobody else has got it: a thread of
+// the runtime may.
+func openAgain(t testing.TB, n number) bool {
+	for range 100 {
+		other := open(t)
+		if other == n {
+			return true
+		}
+		defer closeNumber(other)
+	}
+	return false
+}
+
 // TestCleaningUpClosesOnlyItsOwn: what somebody else opens gets a number that a test
 // has closed before, several times.
 func TestCleaningUpClosesOnlyItsOwn(t *testing.T) {
-	// again opens until something has the number n, if nobody else has got it.
-	again := func(n number) bool {
-		for range 100 {
-			other := open(t)
-			if other == n {
-				return true
-			}
-			defer closeNumber(other)
-		}
-		return false
-	}
 	for range 100 {
 		var theirs number
 		found := true
@@ -57,7 +59,7 @@ func TestCleaningUpClosesOnlyItsOwn(t *testing.T) {
 			for range 3 {
 				own(t, theirs)
 				closeEarly(t, theirs)
-				if found = again(theirs); !found {
+				if found = openAgain(t, theirs); !found {
 					return
 				}
 			}
