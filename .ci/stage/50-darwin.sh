@@ -7,7 +7,7 @@ export CGO_ENABLED=0
 .ci/need gcc=gcc,libc6-dev make=make
 exec="$PWD/scripts/darwin-exec"
 "$exec" # build the loader
-export GOOS=darwin GOARCH=amd64
+export GOOS=darwin GOARCH=amd64 WAKECHAN_PATIENCE=5
 .ci/tally "the loader's own tests" go test -v -count=1 -exec "$exec" ./verify/machrun/selftest
 for backend in kqueue pipe; do
   NOTIFIER_BACKEND=$backend .ci/tally "darwin/amd64 $backend" go test -v -count=1 -timeout=10m -exec "$exec" ./notifier

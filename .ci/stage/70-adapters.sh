@@ -32,6 +32,7 @@ E2E_TABLE='' .ci/tally "adapters, -race" go test -v -p 1 -count=1 -short -race -
 # This machine is ours: its clock may be set, if it lets us.
 WAKECHAN_SET_CLOCK=1 .ci/tally "a set clock" go test -v -count=1 -run TestTimerTellsOfASetClock ./chanadapter
 
+export WAKECHAN_PATIENCE=5
 # kqueue, on darwin under the loader (not on a Mac); what cannot be run is compiled and linked.
 GOOS=darwin GOARCH=amd64 CGO_ENABLED=0 .ci/tally "chanadapter and ring on darwin/amd64" \
   go test -v -count=1 -timeout=10m -exec "$PWD/scripts/darwin-exec" ./chanadapter ./ring
@@ -45,13 +46,13 @@ GOOS=windows CGO_ENABLED=0 WAKECHAN_REQUIRE='' .ci/tally "chanadapter and ring o
   go test -short -v -count=1 -timeout=5m -exec "$PWD/scripts/wine-exec" ./chanadapter ./ring
 # Big-endian, 32 bits, and riscv64, under emulation.
 for arch in s390x arm riscv64; do
-  # An example cannot skip itself: see misreadDuplicates in chanadapter.
-  GOARCH=$arch CGO_ENABLED=0 WAKECHAN_EMULATOR=qemu-$arch-static WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE='' .ci/tally "chanadapter and ring on linux/$arch" \
-    go test -short -v -count=1 -timeout=10m -skip="$([[ $arch != s390x ]] || echo '^ExampleOpenEventFD$')" -exec "qemu-$arch-static" ./chanadapter ./ring
+  # What runs C on the host says nothing about these. An example cannot skip itself: see misreadDuplicates in chanadapter.
+  GOARCH=$arch CGO_ENABLED=0 WAKECHAN_EMULATOR=qemu-$arch-static WAKECHAN_REQUIRE='' .ci/tally "chanadapter and ring on linux/$arch" \
+    go test -short -v -count=1 -timeout=10m -skip="^Test(Ring|Out)InC$([[ $arch != s390x ]] || echo '|^ExampleOpenEventFD$')" -exec "qemu-$arch-static" ./chanadapter ./ring
 done
 # The ring's C threads: of Windows, and on other processors.
 ring=(go test -short -v -count=1 -timeout=5m -run '^Test(Ring|Single|Out)' -skip '^Test(Ring|Out)(Header|Layout|InC)' ./ring)
-export CGO_ENABLED=1 WAKECHAN_PATIENCE=5 WAKECHAN_REQUIRE=cgo
+export CGO_ENABLED=1 WAKECHAN_REQUIRE=cgo
 GOOS=windows CC=x86_64-w64-mingw32-gcc .ci/tally "ring on windows/amd64, C threads" "${ring[@]}" -exec "$PWD/scripts/wine-exec"
 for pair in arm64:aarch64 s390x:s390x; do
   export WAKECHAN_EMULATOR=qemu-${pair#*:}-static
