@@ -44,18 +44,27 @@ func TestGroup(t *testing.T) {
 				}
 			}
 		}
-		// What nobody takes is one.
+	})
+}
+
+// What nobody takes is one.
+func TestGroupCoalesces(t *testing.T) {
+	eachWait(t, func(t *testing.T) {
+		g := NewGroup()
+		defer g.Close()
+		h := event(t, autoReset)
+		n := mustWatch(t, h, In(g))
 		for range 3 {
-			set(t, handles[7])
+			set(t, h)
 			settle(t)
 		}
 		receive(t, g.C())
-		n := 0
+		found := 0
 		for w := range g.Ready() {
-			assert.Equal(t, 7, w.Value())
-			n++
+			assert.True(t, w == n)
+			found++
 		}
-		assert.Equal(t, 1, n)
+		assert.Equal(t, 1, found)
 		none(t, g.C())
 	})
 }
