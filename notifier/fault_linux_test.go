@@ -60,6 +60,7 @@ func takeAway(t *testing.T, p *Poller) (putBack func()) {
 // back and anybody notifies.
 func TestDescriptorIsAwayForAWhile(t *testing.T) {
 	perCaller(t, func(t *testing.T, p *Poller, notify func(h Handle) error) {
+		p.watch = time.Hour // the next round would tell
 		list, handles := notifiers(t, p, 3)
 		for next := range list {
 			settle(t, p)
