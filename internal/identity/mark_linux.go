@@ -15,11 +15,16 @@ var marks atomic.Uint32
 // mark gives the file a mark and returns it; 0 if a sandbox refuses that. Files that
 // are noted one after another have different ones.
 func mark(fd int) int {
-	m := int(marks.Add(1)-1)%64 + 1
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETSIG, m); err != nil || !marked(fd, m) {
-		return 0
+	for range 3 { // qemu does not keep every number
+		m := int(marks.Add(1)-1)%64 + 1
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETSIG, m); err != nil && err != unix.EINVAL {
+			return 0
+		}
+		if marked(fd, m) {
+			return m
+		}
 	}
-	return m
+	return 0
 }
 
 // marked reports whether the file at fd may be the one with the mark m.
