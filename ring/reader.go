@@ -18,7 +18,7 @@ import (
 	"github.com/wakechan/wakechan/internal/clock"
 )
 
-const secondReader = "ring: a Ring has one reader: Records, ReadInto, Values, Chan and Wait must not be used while a Records loop runs"
+const secondReader = "ring: a Ring has one reader: Wait, Records, ReadInto, Values, Batches and Chan must not be used while a loop over records runs"
 
 // lock takes the reader's side for a short step.
 func (r *Ring) lock() {

@@ -230,8 +230,8 @@ func WithSingleProducer() Option {
 //		}
 //	}
 //
-// Wait, Records, ReadInto, Values and Chan are the reader's: one goroutine at a
-// time. A second reader during a Records loop, or in its body, panics. All other
+// Wait, Records, ReadInto, Values, Batches and Chan are the reader's: one goroutine
+// at a time. A second reader during a loop over records, or in its body, panics. All other
 // methods are safe from any goroutine at any time; but if the ring was made
 // [WithSingleProducer], Push and Reserve must not overlap with one another, nor with
 // a foreign push or reservation.
@@ -244,7 +244,7 @@ type Ring struct {
 	bubble    bool // it was made in one
 	stallTime time.Duration
 	ceiling   time.Duration // of lingering
-	lost      atomic.Uint64 // by Go: what Push found no room for, Values or Chan could not use
+	lost      atomic.Uint64 // by Go: what Push found no room for, Values, Batches or Chan could not use
 
 	// What follows is the reader's: whoever has iterating set, or mu while it is
 	// not set.
@@ -408,7 +408,7 @@ func (r *Ring) Len() int {
 
 // Lost returns how many records were lost so far: because the ring was full, or
 // they were too long; because they were still in the ring when it was closed;
-// or because Values or Chan could not use them. Every record whose push or
+// or because Values, Batches or Chan could not use them. Every record whose push or
 // commit reported success is either read or counted here; but after a fault (Err),
 // when nobody can tell what is in the ring, what was left there is not.
 func (r *Ring) Lost() uint64 {
