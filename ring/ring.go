@@ -294,9 +294,9 @@ type Ring struct {
 // Each record takes its length, rounded up to 8, and 8 more. The memory is
 // present from the start: pushing causes no page faults.
 //
-// It fails for any other size, for a stall time that is not positive, when the
-// system has no memory left, when 32,768 rings have memory already, and with what the
-// poller's New returns if that is closed or broken.
+// It fails for any other size, for a stall time that is not positive, when the system has
+// no memory left, when 32,768 rings have memory already, with ErrClosed if the poller is
+// closed, and with what broke the poller.
 func New(size int, opts ...Option) (*Ring, error) {
 	o := options{stall: DefaultStallTime, linger: quota.Linger(DefaultLinger)}
 	for _, opt := range opts {
