@@ -28,7 +28,7 @@ func watchRound(g *chanadapter.Group, watched map[uintptr]*chanadapter.Watcher, 
 		// Also if fd and events are those of the round before: the number may name
 		// another file by now, and what the library left there must be found again.
 		interest := chanadapter.Interest(events)
-		if watched[fd].Change(interest, chanadapter.OneShot()) == nil {
+		if watched[fd].Change(interest, chanadapter.OneShot()) == nil { // of nil, the first time, it gives ErrClosed
 			continue
 		}
 		watched[fd].Close()

@@ -46,9 +46,9 @@ func Values[T any](r *Ring) iter.Seq2[T, error] {
 
 // Batches returns the records that are there as values of T, many at a time: each step
 // has those that were there, in order, at most 16 KiB of them or a quarter of the ring.
-// They are copies, and their memory in the ring is given back before the step; the slice
-// is valid until the next one. It ends as Records does, or with a batch after which
-// there is no more. It is the quick way to read values, and to hand them on.
+// They are copies, whose memory in the ring is given back before the step. The slice is
+// used again by the next step: copy out of it what you keep. It ends as Records does, or
+// with a batch after which there is no more. It is the quick way to read values.
 //
 // T is as for Values; Batches panics with the reason if it cannot be used. A record that
 // is not as long as a T is left out, and counted in Lost. What a step has is read, also
