@@ -7,17 +7,10 @@ package ring
 // compiles everywhere is c_test.go's business.
 
 import (
-	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakechan/wakechan/internal/testenv"
@@ -71,54 +64,33 @@ func TestOutInCNoticesMutants(t *testing.T) {
 	if reducedC() {
 		t.Skip("compiles some programs")
 	}
-	handler := []string{"stress", "20000", "0", "1", "1", "0"}
-	peeking := []string{"stress", "50000", "1", "1", "1", "0"}
-	crowd := []string{"stress", "20000", "0", "0", "3", "0"}
-	ending := []string{"close", "500", "0"}
-	plain := []string{"stress", "3000", "1", "0", "1", "1"}
+	handler := []string{"out.c", "stress", "20000", "0", "1", "1", "0"}
+	peeking := []string{"out.c", "stress", "20000", "1", "1", "1", "0"}
+	crowd := []string{"out.c", "stress", "20000", "0", "0", "3", "0"}
+	ending := []string{"out.c", "close", "500", "0"}
+	plain := []string{"out.c", "stress", "3000", "1", "0", "1", "1"}
 	const thread = "-fsanitize=thread"
-	for _, m := range []struct {
-		name, old, new, sanitize string
-		run                      []string
-	}{
-		{"taken before it is copied", "      notifier_out_copy_(buf, header + NOTIFIER_OUT_HEADER_SIZE, n);\n      if (!notifier_out_take_(control, p, n)) continue;",
-			"      if (!notifier_out_take_(control, p, n)) continue;\n      { volatile int i = 20000; while (i) i--; }\n      notifier_out_copy_(buf, header + NOTIFIER_OUT_HEADER_SIZE, n);", "", crowd},
-		{"taken twice", "if (!notifier_out_take_(control, p, n)) continue;", "(void)notifier_out_take_(control, p, n);", "", crowd},
-		{"a handler reads what is held", "_HELD)) == (p | 1)) break;", "_HELD)) == 1) break;", "", peeking},
-		{"held without a second look", "_CONSUMER)) == p) {\n      *rec", "_CONSUMER)) | 1) {\n      *rec", "", peeking},
-		{"nobody is inside", "_OFFSET_INSIDE), 1, __ATOMIC_SEQ_CST);\n#endif\n#if", "_OFFSET_INSIDE), 0, __ATOMIC_SEQ_CST);\n#endif\n#if", "", ending},
-		{"the generation is not looked at", "!= notifier_ring_generation_(o) ||\n        (p &", "== 0 ||\n        (p &", "", ending},
-		{"padding is a record", "if (n & NOTIFIER_OUT_PADDING) {", "if (0) {", "", handler},
-		{"nobody is done", "if (n && h == (p | 1)) {", "if (0) {", "", peeking},
-		{"what is read is not given back in order", "p + NOTIFIER_OUT_HEADER_SIZE + (((uintptr_t)n + 7) & ~(uintptr_t)7));\n}", "p + NOTIFIER_OUT_HEADER_SIZE + (uintptr_t)n);\n}", "", handler},
-		{"position is not acquired", "uintptr_t notifier_ring_load_(volatile uintptr_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }",
-			"uintptr_t notifier_ring_load_(volatile uintptr_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }\n#define notifier_load_(p) __atomic_load_n(p, __ATOMIC_RELAXED)", thread, plain},
-		{"consumer is not released", "return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\n}\nNOTIFIER_INLINE_ int notifier_ring_swap_",
-			"return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);\n}\nNOTIFIER_INLINE_ int notifier_ring_swap_", thread, plain},
+	const copied = "      notifier_out_copy_(buf, header + NOTIFIER_OUT_HEADER_SIZE, n);\n"
+	const taken = "      if (!notifier_out_take_(control, p, n)) continue; /* it may have been overwritten while it was copied */\n"
+	var nobody edit
+	for _, m := range []mutant{
+		{"taken before it is copied", edit{copied, othersRun + copied}, edit{othersRun + copied + taken, taken + othersRun + copied}, "", crowd},
+		{"taken twice", edit{taken, othersRun + taken}, edit{taken, "(void)notifier_out_take_(control, p, n);\n"}, "", crowd},
+		{"a handler reads what is held", edit{"      *rec = header", handlerConsumes + "      *rec = header"},
+			edit{"_HELD)) == (p | 1)) break;", "_HELD)) == 1) break;"}, "", peeking},
+		{"held without a second look", edit{"    was = notifier_ring_load_(held);\n", handlerConsumes + "    was = notifier_ring_load_(held);\n"},
+			edit{"_CONSUMER)) == p) {\n      *rec", "_CONSUMER)) | 1) {\n      *rec"}, "", peeking},
+		{"nobody is inside", nobody, edit{"_OFFSET_INSIDE), 1, __ATOMIC_SEQ_CST);\n#endif\n#if", "_OFFSET_INSIDE), 0, __ATOMIC_SEQ_CST);\n#endif\n#if"}, "", ending},
+		{"the generation is not looked at", edit{"NOTIFIER_INLINE_ void notifier_out_enter_(char *control) {\n", "NOTIFIER_INLINE_ void notifier_out_enter_(char *control) {\n" + othersRun},
+			edit{"!= notifier_ring_generation_(o) ||\n        (p &", "== 0 ||\n        (p &"}, "", ending},
+		{"padding is a record", nobody, edit{"if (n & NOTIFIER_OUT_PADDING) {", "if (0) {"}, "", handler},
+		{"nobody is done", nobody, edit{"if (n && h == (p | 1)) {", "if (0) {"}, "", peeking},
+		{"what is read is not given back in order", nobody, edit{"p + NOTIFIER_OUT_HEADER_SIZE + (((uintptr_t)n + 7) & ~(uintptr_t)7));\n}", "p + NOTIFIER_OUT_HEADER_SIZE + (uintptr_t)n);\n}"}, "", handler},
+		{"position is not acquired", nobody, edit{"uintptr_t notifier_ring_load_(volatile uintptr_t *p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }",
+			"uintptr_t notifier_ring_load_(volatile uintptr_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }\n#define notifier_load_(p) __atomic_load_n(p, __ATOMIC_RELAXED)"}, thread, plain},
+		{"consumer is not released", nobody, edit{"return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);\n}\nNOTIFIER_INLINE_ int notifier_ring_swap_",
+			"return __atomic_compare_exchange_n(p, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);\n}\nNOTIFIER_INLINE_ int notifier_ring_swap_"}, thread, plain},
 	} {
-		t.Run(m.name, func(t *testing.T) {
-			require.Equal(t, 1, strings.Count(Header(), m.old), "the header has changed, change the edit too: %q", m.old)
-			dir := t.TempDir()
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "ring.h"), []byte(strings.Replace(Header(), m.old, m.new, 1)), 0o666))
-			flags := []string{"-std=gnu11", "-O1", "-w", "-I" + dir}
-			if m.sanitize != "" {
-				flags = append(flags, m.sanitize)
-			}
-			program := compileC(t, "gcc", flags, "out.c")
-			// Without the edit it is right, and takes so long.
-			began := time.Now()
-			out, err := runC(t, compileC(t, "gcc", append(slices.Clone(outC), flags[4:]...), "out.c"), m.run...)
-			require.NoError(t, err, out)
-			patience := 10*time.Second + 20*time.Since(began)
-			for range 40 {
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
-				err := exec.CommandContext(ctx, program, m.run...).Run()
-				cancel()
-				if err != nil {
-					return // it failed, or hung
-				}
-			}
-			assert.Fail(t, "it was not noticed")
-		})
+		t.Run(m.name, func(t *testing.T) { notices(t, m) })
 	}
 }
