@@ -42,6 +42,11 @@ GIT_CONFIG_GLOBAL=$work/gitconfig GOMODCACHE=$work/made GOPROXY=direct GONOSUMDB
 GOPROXY=file://$work/made/cache/download,file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)
 export GOPROXY GOMODCACHE=$work/cache GONOSUMDB=github.com/wakechan/wakechan GOFLAGS=
 
+run() { # only what is built may take no longer than a moment
+  go build -o "$work/program" .
+  timeout 60 "$work/program"
+}
+
 try() { # NAME CGO_ENABLED PROGRAM
   mkdir "$work/$2"
   cd "$work/$2"
@@ -55,10 +60,10 @@ $commands"
   ls notifier.h ring.h >/dev/null
   cp "$3" main.go
   go vet .
-  timeout 60 go run .
+  run
   go mod tidy
   go mod vendor
-  timeout 60 go run .
+  run
   go tool notifierh -o .
   go mod verify >/dev/null
   cd - >/dev/null
