@@ -217,9 +217,11 @@ func TestMountinfoChanges(t *testing.T) {
 	none(t, n.C())
 }
 
-// crowd has two threads want one processor all the time, until the test ends.
+// crowd has two threads want one processor all the time, until the test ends. Each has a P,
+// or the runtime would let one run at a time.
 func crowd(t *testing.T) {
 	t.Helper()
+	usual := runtime.GOMAXPROCS(4)
 	var allowed, one unix.CPUSet
 	require.NoError(t, unix.SchedGetaffinity(0, &allowed))
 	for cpu := 0; one.Count() == 0; cpu++ {
@@ -242,6 +244,7 @@ func crowd(t *testing.T) {
 	t.Cleanup(func() {
 		stop.Store(true)
 		threads.Wait()
+		runtime.GOMAXPROCS(usual)
 	})
 }
 
