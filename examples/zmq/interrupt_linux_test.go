@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"testing"
 
@@ -13,7 +15,8 @@ func TestInterrupted(t *testing.T) {
 		t.Skip("built without libzmq")
 	}
 	testenv.Interrupt(t)
-	if err := run(testenv.Context(t), io.Discard); err != nil {
+	ctx := testenv.Context(t) // whose end is no failure of run
+	if err := errors.Join(run(ctx, io.Discard), context.Cause(ctx)); err != nil {
 		t.Error(err)
 	}
 }
