@@ -68,7 +68,8 @@ func TestLoopInAGoroutine(t *testing.T) {
 		require.NoError(t, err)
 		w, err := chanadapter.Watch(loop.FD(), chanadapter.OneShot())
 		require.NoError(t, err)
-		ctx := patience(t)
+		lost := time.NewTimer(testenv.Patience()) // since the last wake-up
+		defer lost.Stop()
 		for {
 			before := loop.Seen()
 			loop.Run()
@@ -83,12 +84,13 @@ func TestLoopInAGoroutine(t *testing.T) {
 			if d, ok := loop.Timeout(); ok {
 				due = time.After(d)
 			}
+			lost.Reset(testenv.Patience())
 			select {
 			case <-w.C():
 				row.Wakeups++
 			case <-due:
-			case <-ctx.Done():
-				require.NoError(t, context.Cause(ctx), "%d of %d", loop.Seen(), row.Messages)
+			case <-lost.C:
+				require.FailNow(t, "a wake-up was lost", "%d of %d", loop.Seen(), row.Messages)
 			}
 		}
 		row.Threads = fmt.Sprint(report.Threads(t))
