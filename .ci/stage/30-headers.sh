@@ -20,7 +20,7 @@ for processor in aarch64-linux-gnu arm-linux-gnueabihf s390x-linux-gnu; do
 done
 export WAKECHAN_REQUIRE WAKECHAN_LITMUS=20
 .ci/tally "notifier.h: C11 to C++20, gcc, clang, musl, mingw, cross, sanitizers" \
-  go test -v -count=1 -run '^Test(Header|Layout|ABI|API|Codes|BrokenOff|Cancelled|Sanitizers|Valgrind|Litmus|Barriers|Memory|ThreadsWrecked)' ./notifier
+  go test -v -count=1 -timeout=20m -run '^Test(Header|Layout|ABI|API|Codes|BrokenOff|Cancelled|Sanitizers|Valgrind|Litmus|Barriers|Memory|ThreadsWrecked)' ./notifier
 .ci/tally "ring.h: C11 to C++20, gcc, clang, musl, mingw, cross, sanitizers" \
-  go test -v -count=1 -run '^Test(Ring|Out)(Header|Layout|InC)' ./ring
+  go test -v -count=1 -timeout=20m -run '^Test(Ring|Out)(Header|Layout|InC)' ./ring
 .ci/tally "notifierh, Rust examples" go test -v -count=1 ./cmd/notifierh ./examples/rust ./examples/rustring
