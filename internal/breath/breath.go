@@ -21,6 +21,7 @@ var pausing struct {
 	mu     sync.Mutex
 	tried  bool
 	parker parker        // nil if there is none
+	broken bool          // its number may be another's: it is kept, for a collected os.File closes its number
 	ended  atomic.Uint64 // how many pauses there were
 }
 
@@ -40,12 +41,10 @@ func Pause() {
 			pausing.parker = p
 		}
 	}
-	if pausing.parker == nil {
+	if pausing.parker == nil || pausing.broken {
 		runtime.Gosched()
 		return
 	}
-	if !pausing.parker.park() {
-		pausing.parker = nil
-	}
+	pausing.broken = !pausing.parker.park()
 	pausing.ended.Add(1)
 }

@@ -21,9 +21,9 @@ const every = 50 * time.Microsecond
 // leaves to the runtime's completion port.
 type pipe struct {
 	reader *os.File
-	writer windows.Handle
-	twin   windows.Handle // the same object: see same
-	turn   func()         // write, allocated once, as what is written and read
+	ends   [2]windows.Handle // reader's, and the one that is written to
+	twins  [2]windows.Handle // the same objects: see same
+	turn   func()            // write, allocated once, as what is written and read
 	in     [1]byte
 	out    [1]byte
 }
@@ -44,19 +44,25 @@ func open() (parker, error) {
 		_ = windows.CloseHandle(reader)
 		return nil, err
 	}
+	p := &pipe{ends: [2]windows.Handle{reader, writer}}
 	self := windows.CurrentProcess()
-	var twin windows.Handle
-	if err := windows.DuplicateHandle(self, writer, self, &twin, 0, false, windows.DUPLICATE_SAME_ACCESS); err != nil {
-		_ = windows.CloseHandle(writer)
-		_ = windows.CloseHandle(reader)
-		return nil, err
+	for i, h := range p.ends {
+		if err := windows.DuplicateHandle(self, h, self, &p.twins[i], 0, false, windows.DUPLICATE_SAME_ACCESS); err != nil {
+			_ = windows.CloseHandle(p.twins[0]) // or 0, which is none
+			_ = windows.CloseHandle(writer)
+			_ = windows.CloseHandle(reader)
+			return nil, err
+		}
 	}
-	p := &pipe{reader: os.NewFile(uintptr(reader), "breath"), writer: writer, twin: twin}
+	p.reader = os.NewFile(uintptr(reader), "breath")
 	p.turn = p.write
 	return p, nil
 }
 
 func (p *pipe) park() bool {
+	if p.same(0) != nil {
+		return false
+	}
 	go p.turn()
 	_, err := p.reader.Read(p.in[:])
 	return err == nil
@@ -65,22 +71,22 @@ func (p *pipe) park() bool {
 // write fails when somebody has closed the handle. Then the reader ends.
 func (p *pipe) write() {
 	var n uint32
-	if err := p.same(); err != nil {
+	if err := p.same(1); err != nil {
 		_ = p.reader.Close()
-	} else if err := windows.WriteFile(p.writer, p.out[:], &n, nil); err != nil || n != 1 {
+	} else if err := windows.WriteFile(p.ends[1], p.out[:], &n, nil); err != nil || n != 1 {
 		_ = p.reader.Close()
 	}
 }
 
 var compareObjectHandles = windows.NewLazySystemDLL("kernelbase.dll").NewProc("CompareObjectHandles")
 
-// same fails when writer's number names somebody else's object by now, which must not be
-// written to.
-func (p *pipe) same() error {
+// same fails when the number of that end names somebody else's object by now, which must
+// be neither read nor written to.
+func (p *pipe) same(end int) error {
 	if err := compareObjectHandles.Find(); err != nil {
 		return err
 	}
-	if same, _, _ := syscall.SyscallN(compareObjectHandles.Addr(), uintptr(p.writer), uintptr(p.twin)); same == 0 {
+	if same, _, _ := syscall.SyscallN(compareObjectHandles.Addr(), uintptr(p.ends[end]), uintptr(p.twins[end])); same == 0 {
 		return windows.ERROR_INVALID_HANDLE
 	}
 	return nil
