@@ -71,6 +71,7 @@ func TestLoopInAGoroutine(t *testing.T) {
 		lost := time.NewTimer(testenv.Patience()) // since the last wake-up
 		defer lost.Stop()
 		for {
+			lost.Reset(testenv.Patience())
 			before := loop.Seen()
 			loop.Run()
 			if loop.Seen() != before {
@@ -84,7 +85,6 @@ func TestLoopInAGoroutine(t *testing.T) {
 			if d, ok := loop.Timeout(); ok {
 				due = time.After(d)
 			}
-			lost.Reset(testenv.Patience())
 			select {
 			case <-w.C():
 				row.Wakeups++
