@@ -17,6 +17,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/internal/identity"
 )
 
 const (
@@ -29,7 +31,8 @@ func kindOf(uintptr) (kind, error) { return kind{}, nil }
 
 type kqueueSet struct {
 	fd     int
-	quit   [2]int // a pipe, whose reading end is in the queue under key 0
+	quit   [2]int            // a pipe, whose reading end is in the queue under key 0
+	files  [2]*identity.File // what quit's numbers were at first
 	events []unix.Kevent_t
 	ended  atomic.Bool // shut was called
 
@@ -55,8 +58,13 @@ func newMultiplexer(kind) (multiplexer, error) {
 		_ = unix.Close(s.fd)
 		return nil, os.NewSyscallError("pipe", err)
 	}
-	unix.CloseOnExec(s.quit[0])
-	unix.CloseOnExec(s.quit[1])
+	for i, fd := range s.quit {
+		unix.CloseOnExec(fd)
+		if s.files[i], err = identity.Note(fd); err != nil {
+			s.free(false)
+			return nil, err
+		}
+	}
 	if err := s.change(s.quit[0], 0, change{unix.EVFILT_READ, unix.EV_ADD}); err != nil {
 		s.free(false)
 		return nil, os.NewSyscallError("kevent", err)
@@ -291,7 +299,7 @@ func (s *kqueueSet) shut() {
 	s.ended.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.freed || !s.intact() {
+	if s.freed || !s.intact() || s.files[1].Check() != nil {
 		return // and wait sees it at the latest after watchInterval
 	}
 	for {
@@ -308,6 +316,9 @@ func (s *kqueueSet) free(bool) {
 	if s.intact() {
 		_ = unix.Close(s.fd)
 	}
-	_ = unix.Close(s.quit[0])
-	_ = unix.Close(s.quit[1])
+	for i, f := range s.files {
+		if f != nil && f.Check() == nil { // else it is another's
+			_ = unix.Close(s.quit[i])
+		}
+	}
 }

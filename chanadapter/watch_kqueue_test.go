@@ -99,5 +99,27 @@ func TestABrokenKqueueIsAFault(t *testing.T) {
 	}
 }
 
+// A stranger's file at a number of the pipe that ends a set is neither written to nor
+// closed.
+func TestTheQuitPipeIsAnothers(t *testing.T) {
+	for i, end := range []string{"read", "written"} {
+		t.Run(end, func(t *testing.T) {
+			mux, err := newMultiplexer(kind{})
+			require.NoError(t, err)
+			s := mux.(*kqueueSet)
+			r, w := pipe(t)
+			require.NoError(t, dup2([]int{r, w}[i], s.quit[i]))
+			s.shut()
+			s.free(false)
+			_, err = unix.Read(r, make([]byte, 1))
+			assert.ErrorIs(t, err, unix.EAGAIN, "nothing was written")
+			assert.NoError(t, unix.Close(s.quit[i]), "it was a stranger's")
+			if i == 0 {
+				assert.NoError(t, unix.Close(s.fd), "whether that one is ours cannot be told")
+			}
+		})
+	}
+}
+
 // settleGroups has nothing to do: no group has a set of its own.
 func settleGroups(testing.TB) {}
