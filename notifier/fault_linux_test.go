@@ -225,6 +225,116 @@ func TestReadingEndIsClosed(t *testing.T) {
 	}
 }
 
+// stranger has, at each number of a doorbell, a file of its own, in which there is a byte.
+type stranger struct{ numbers, kept []int }
+
+// takeNumbers has a stranger in place of all of bell's descriptors.
+func takeNumbers(t *testing.T, bell doorbell) *stranger {
+	t.Helper()
+	s := &stranger{numbers: descriptorsOf(bell)}
+	for _, fd := range s.numbers {
+		kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		require.NoError(t, err)
+		s.kept = append(s.kept, kept)
+		file, err := unix.MemfdCreate("x", unix.MFD_CLOEXEC)
+		require.NoError(t, err)
+		_, err = unix.Pwrite(file, []byte("x"), 0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Dup3(file, fd, unix.O_CLOEXEC))
+		require.NoError(t, unix.Close(file))
+	}
+	return s
+}
+
+// leave checks that the stranger's files are what they were, and gives the numbers back.
+func (s *stranger) leave(t *testing.T) {
+	t.Helper()
+	for i, fd := range s.numbers {
+		var st unix.Stat_t
+		if assert.NoError(t, unix.Fstat(fd, &st), "descriptor %d was closed", fd) {
+			assert.EqualValues(t, 1, st.Size, "descriptor %d was written to", fd)
+			at, err := unix.Seek(fd, 0, unix.SEEK_CUR)
+			require.NoError(t, err)
+			assert.Zero(t, at, "descriptor %d was read from or written to", fd)
+		}
+		require.NoError(t, unix.Dup3(s.kept[i], fd, unix.O_CLOEXEC))
+		require.NoError(t, unix.Close(s.kept[i]))
+	}
+}
+
+// Whoever has the numbers of a doorbell by now is left alone, whatever the poller does
+// then: nobody foreign notifies here.
+func TestAStrangerIsLeftAlone(t *testing.T) {
+	for _, backend := range Backends() {
+		for name, test := range map[string]func(t *testing.T, p *Poller) *stranger{
+			"closed before it started": func(t *testing.T, p *Poller) *stranger {
+				s := takeNumbers(t, p.set.bell)
+				require.NoError(t, p.Close())
+				return s
+			},
+			"closed asleep": func(t *testing.T, p *Poller) *stranger {
+				p.watch = 100 * time.Millisecond // only then Close returns
+				_, _ = notifiers(t, p, 1)
+				settle(t, p)
+				s := takeNumbers(t, p.set.bell)
+				require.NoError(t, p.Close())
+				return s
+			},
+			"its last notifier closed": func(t *testing.T, p *Poller) *stranger {
+				p.watch = 100 * time.Millisecond
+				list, _ := notifiers(t, p, 1)
+				settle(t, p)
+				s := takeNumbers(t, p.set.bell)
+				require.NoError(t, list[0].Close())
+				require.NoError(t, p.Close())
+				return s
+			},
+			"broken asleep": func(t *testing.T, p *Poller) *stranger {
+				p.watch = 100 * time.Millisecond
+				list, _ := notifiers(t, p, 1)
+				settle(t, p)
+				s := takeNumbers(t, p.set.bell)
+				ended(t, p, "somebody put another file at descriptor", list)
+				return s
+			},
+			"started anew": func(t *testing.T, p *Poller) *stranger {
+				list, _ := notifiers(t, p, 1)
+				require.NoError(t, list[0].Close())
+				wait(t, "the goroutine to end", func() bool { return retired(p) })
+				p.watch = 100 * time.Millisecond
+				s := takeNumbers(t, p.set.bell)
+				list, handles := notifiers(t, p, 1)
+				for range 3 {
+					_ = handles[0].Notify()
+				}
+				ended(t, p, "somebody put another file at descriptor", list)
+				return s
+			},
+			"woken by what it has lost": func(t *testing.T, p *Poller) *stranger {
+				p.watch = 100 * time.Millisecond
+				_, _ = notifiers(t, p, 1)
+				settle(t, p)
+				parked(t)
+				s := takeNumbers(t, p.set.bell)
+				wakeups := p.counts.wakeups.Load()
+				atomic.StoreUint32(&p.set.root, 1)
+				_, err := unix.Write(s.kept[len(s.kept)-1], one) // the end that is written to
+				require.NoError(t, err)
+				wait(t, "the poller to wake", func() bool { return p.counts.wakeups.Load() != wakeups })
+				settle(t, p)
+				return s
+			},
+		} {
+			t.Run(backend+"/"+name, func(t *testing.T) {
+				defer hideIdle()()
+				p := newPoller(t, WithBackend(backend))
+				test(t, p).leave(t)
+				require.NoError(t, p.Close())
+			})
+		}
+	}
+}
+
 // An eventfd's counter that is at its maximum makes no edge when it is written
 // to, and a full pipe takes no byte: both must signal all the same.
 func TestDoorbellIsFull(t *testing.T) {

@@ -257,9 +257,15 @@ func (p *Poller) lastClosed() {
 	if p.unused.Swap(1) != 0 {
 		return
 	}
-	p.told.Or(toldUnused)
-	if atomic.LoadUint32(&p.set.asleep)&1 != 0 {
-		// If it fails the goroutine finds out at its self-check.
+	p.tell(toldUnused)
+}
+
+// tell wakes the goroutine, if it is asleep, to be told something. Unlike a foreign caller it
+// has the time to look whether the doorbell is there still. If it is not, or the signal
+// fails, the goroutine finds out at its self-check.
+func (p *Poller) tell(what uint32) {
+	p.told.Or(what)
+	if atomic.LoadUint32(&p.set.asleep)&1 != 0 && p.set.bell.check() == nil {
 		_ = p.set.bell.signal()
 	}
 }
@@ -439,11 +445,7 @@ func (p *Poller) finish(as uint32, err error) bool {
 	for _, n := range list {
 		n.end(as)
 	}
-	p.told.Or(toldStop)
-	if as == closed {
-		// If it fails the goroutine finds out at its self-check.
-		_ = p.set.bell.signal()
-	}
+	p.tell(toldStop)
 	return true
 }
 
@@ -464,6 +466,7 @@ func (p *Poller) run() {
 func (p *Poller) serve() bool {
 	look := func() bool { return p.set.fallAsleep(&p.told) }
 	unused, handed := false, uint64(0)
+	p.examine(p.set.bell.check()) // nobody looked while there was no goroutine
 	for {
 		told := p.told.Load()
 		if told&toldStop != 0 {
@@ -498,11 +501,16 @@ func (p *Poller) serve() bool {
 				err = cmp.Or(p.set.bell.check(), err)
 			}
 		}
-		if err != nil {
-			p.fail(fmt.Errorf("the %s doorbell broke: %w", p.backend, err))
-		} else if !p.set.intact() {
-			p.fail(errors.New("foreign code overwrote the header of the shared memory"))
-		}
+		p.examine(err)
+	}
+}
+
+// examine ends p if its doorbell, of which err tells, or its block's header is broken.
+func (p *Poller) examine(err error) {
+	if err != nil {
+		p.fail(fmt.Errorf("the %s doorbell broke: %w", p.backend, err))
+	} else if !p.set.intact() {
+		p.fail(errors.New("foreign code overwrote the header of the shared memory"))
 	}
 }
 

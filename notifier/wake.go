@@ -30,7 +30,8 @@ type doorbell interface {
 	// the sleep; those before may. It returns nil when look returned true;
 	// errSelfCheck when limit has passed, so that the poller looks after itself
 	// (a system where nothing can break may never do that); any other error
-	// means that the doorbell is broken for good.
+	// means that the doorbell is broken for good. What has the descriptor's number by
+	// now, if it is another's, is not read.
 	wait(look func() bool, limit time.Duration) error
 
 	// check returns an error if the descriptor is no longer the doorbell's:

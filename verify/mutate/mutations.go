@@ -354,7 +354,7 @@ var mutations = append([]mutation{
 		first: "TestDoorbellBreaks|TestDescriptorIsReplaced",
 	},
 	{
-		name: "header-unchecked", why: "an overwritten header is not noticed", in: "Poller.serve",
+		name: "header-unchecked", why: "an overwritten header is not noticed", in: "Poller.examine",
 		old: "!p.set.intact()", new: "false",
 		first: "TestHeaderIsOverwritten", quick: true,
 	},
@@ -376,7 +376,7 @@ var mutations = append([]mutation{
 	},
 	{
 		name: "close-without-stop", why: "Poller.Close does not tell the goroutine to stop", in: "Poller.finish",
-		old:   "p.told.Or(toldStop)",
+		old:   "p.tell(toldStop)",
 		new:   "",
 		first: "TestCloseWithoutSignal|TestSuite",
 	},
