@@ -50,7 +50,7 @@ func signalBell(kind, descriptor uint32) bool {
 	fd := int(int32(descriptor))
 	switch kind {
 	case kindKqueue:
-		return (&kqueue{fd}).signal() == nil
+		return (&kqueue{fd: fd}).signal() == nil
 	case kindPipe:
 		_, err := unix.Write(fd, []byte{0})
 		return err == nil || err == unix.EAGAIN

@@ -8,6 +8,7 @@ package notifier
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"syscall"
 	"time"
@@ -17,7 +18,10 @@ import (
 	"github.com/wakechan/wakechan/internal/clock"
 )
 
-type kqueue struct{ fd int }
+type kqueue struct {
+	fd   int
+	mark int // the ident of a second event, by which check knows the queue
+}
 
 var _ doorbell = (*kqueue)(nil)
 
@@ -38,24 +42,28 @@ func openKqueue() (doorbell, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("kqueue", err)
 	}
-	k := &kqueue{fd}
+	k := &kqueue{fd, 1<<30 | rand.IntN(1<<30)}
 	// EV_CLEAR: taking the event resets it, so that a signal while the poller is
 	// awake is there when it falls asleep, once.
-	if err := addEvent(k, unix.EV_ADD|unix.EV_CLEAR, 0); err != nil {
-		k.discard()
-		return nil, err
+	for _, ident := range []int{0, k.mark} {
+		if err := addEvent(k, ident, unix.EV_ADD|unix.EV_CLEAR, 0); err != nil {
+			k.discard()
+			return nil, err
+		}
 	}
 	return k, nil
 }
 
 func (k *kqueue) descriptor() uint32 { return uint32(k.fd) }
 
-func (k *kqueue) signal() error { return k.change(0, unix.NOTE_TRIGGER) }
+// signal triggers the event that notifier.h knows: ident 0.
+func (k *kqueue) signal() error { return k.change(0, 0, unix.NOTE_TRIGGER) }
 
-// change registers or touches the event; it returns at once, since there is no
+// change registers or touches an event; it returns at once, since there is no
 // room for events.
-func (k *kqueue) change(flags int, fflags uint32) error {
-	event := k.event(flags)
+func (k *kqueue) change(ident, flags int, fflags uint32) error {
+	event := make([]unix.Kevent_t, 1)
+	unix.SetKevent(&event[0], ident, unix.EVFILT_USER, flags)
 	event[0].Fflags = fflags
 	for {
 		if _, err := unix.Kevent(k.fd, event, nil, nil); err != unix.EINTR {
@@ -64,18 +72,14 @@ func (k *kqueue) change(flags int, fflags uint32) error {
 	}
 }
 
-// event is the one that notifier.h knows: ident 0.
-func (k *kqueue) event(flags int) []unix.Kevent_t {
-	event := make([]unix.Kevent_t, 1)
-	unix.SetKevent(&event[0], 0, unix.EVFILT_USER, flags)
-	return event
-}
-
 // wait blocks a thread: the runtime's own kqueue cannot wait for another one
 // through package os, which wants a descriptor that takes O_NONBLOCK.
 func (k *kqueue) wait(look func() bool, limit time.Duration) error {
 	var taken [1]unix.Kevent_t
 	for end := clock.Now() + limit; !look(); {
+		if err := k.check(); err != nil { // before anything is taken out of it
+			return err
+		}
 		timeout := unix.NsecToTimespec(int64(max(end-clock.Now(), 0)))
 		switch n, err := unix.Kevent(k.fd, nil, taken[:], &timeout); {
 		case err == unix.EINTR: // a signal for this thread: look again, for the rest of the time
@@ -88,10 +92,11 @@ func (k *kqueue) wait(look func() bool, limit time.Duration) error {
 	return nil
 }
 
-// check touches the event without triggering it: ENOENT when the descriptor is
-// another kqueue, EBADF when it is none.
+// check touches the mark without triggering it: ENOENT when the descriptor is
+// another kqueue, EBADF when it is none. Ident 0 would not do, which others use for
+// their own doorbells: theirs would look like ours, and touching it takes its data away.
 func (k *kqueue) check() error {
-	if err := k.change(0, 0); err != nil {
+	if err := k.change(k.mark, 0, 0); err != nil {
 		return fmt.Errorf("somebody closed or replaced descriptor %d: %w", k.fd, err)
 	}
 	return nil

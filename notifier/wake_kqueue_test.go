@@ -68,6 +68,31 @@ func TestKqueueReplaced(t *testing.T) {
 	require.Error(t, k.signal())
 }
 
+// A stranger's doorbell is made as ours is, as that of many event loops: it looks like
+// ours by its number and its event. Nothing is taken out of it or changed in it.
+func TestKqueueIsAnothersDoorbell(t *testing.T) {
+	k := newKqueue(t)
+	strangers, err := unix.Kqueue()
+	require.NoError(t, err)
+	defer unix.Close(strangers)
+	event := make([]unix.Kevent_t, 1)
+	unix.SetKevent(&event[0], 0, unix.EVFILT_USER, unix.EV_ADD|unix.EV_CLEAR)
+	data := new(byte)
+	event[0].Udata = data
+	event[0].Fflags = unix.NOTE_TRIGGER
+	_, err = unix.Kevent(strangers, event, nil, nil)
+	require.NoError(t, err)
+	require.NoError(t, unix.Dup2(strangers, k.fd))
+
+	require.ErrorIs(t, k.wait(looks(1), time.Millisecond), unix.ENOENT)
+	require.ErrorIs(t, k.check(), unix.ENOENT)
+	event[0].Udata = nil
+	n, err := unix.Kevent(strangers, nil, event, new(unix.Timespec))
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "it was taken")
+	require.Same(t, data, event[0].Udata, "it was changed")
+}
+
 // A kqueue that is closed under a blocked poller is a fault that the notifiers
 // report.
 func TestKqueueClosed(t *testing.T) {
@@ -98,11 +123,11 @@ func TestEachCallOfOpenKqueueFails(t *testing.T) {
 	for name, fail := range map[string]func(){
 		"kqueue": func() { makeKqueue = func() (int, error) { return -1, unix.EMFILE } },
 		"kevent": func() {
-			addEvent = func(k *kqueue, flags int, fflags uint32) error {
+			addEvent = func(k *kqueue, ident, flags int, fflags uint32) error {
 				require.EqualValues(t, unix.EV_ADD|unix.EV_CLEAR, flags)
 				k.fd = ^k.fd // no kqueue
 				defer func() { k.fd = ^k.fd }()
-				return k.change(flags, fflags)
+				return k.change(ident, flags, fflags)
 			}
 		},
 	} {
