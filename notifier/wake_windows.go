@@ -89,6 +89,9 @@ const batch = 32
 
 // take takes packets and says how many: 0 when limit has passed without one.
 func (b *iocp) take(limit time.Duration) (n uint32, err error) {
+	if err := b.check(); err != nil { // or twin is another's, whose packets they are
+		return 0, err
+	}
 	var packets [batch]struct { // OVERLAPPED_ENTRY
 		key, overlapped, internal uintptr
 		bytes                     uint32

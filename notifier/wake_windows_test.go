@@ -76,6 +76,27 @@ func TestIOCPCheckSeesAnotherObject(t *testing.T) {
 	require.ErrorIs(t, b.signal(), windows.ERROR_INVALID_HANDLE)
 }
 
+// The number of the handle that is waited on may be another's as well: nothing is taken
+// from there.
+func TestIOCPTakesNothingOfAnothers(t *testing.T) {
+	b := newPort(t)
+	twin := b.twin
+	defer func() { b.twin = twin }()
+	other, err := windows.CreateIoCompletionPort(windows.InvalidHandle, 0, 0, 0)
+	require.NoError(t, err)
+	defer windows.CloseHandle(other)
+	require.NoError(t, windows.PostQueuedCompletionStatus(other, 5, 6, nil))
+	b.twin = other
+	for _, ready := range []bool{true, false} {
+		require.ErrorIs(t, b.wait(func() bool { return ready }, 0), windows.ERROR_INVALID_HANDLE)
+	}
+	var bytes uint32
+	var key uintptr
+	var overlapped *windows.Overlapped
+	require.NoError(t, windows.GetQueuedCompletionStatus(other, &bytes, &key, &overlapped, 0), "it was taken")
+	require.EqualValues(t, 6, key)
+}
+
 // Windows wakes nobody when a handle is closed that somebody waits on.
 func TestIOCPClosedBehindItsBack(t *testing.T) {
 	p, err := NewPoller()
