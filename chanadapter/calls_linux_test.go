@@ -226,7 +226,7 @@ func TestEachCallOfAHarvestFails(t *testing.T) {
 		mux, err := newMultiplexer(kind{})
 		require.NoError(t, err)
 		s := mux.(*epollSet)
-		defer s.free(false)
+		defer s.free()
 		fd := eventfd(t)
 		_, err = s.add(uintptr(fd), 77, wish{interest: interest{events: EventRead}})
 		require.NoError(t, err)

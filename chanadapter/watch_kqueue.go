@@ -61,12 +61,12 @@ func newMultiplexer(kind) (multiplexer, error) {
 	for i, fd := range s.quit {
 		unix.CloseOnExec(fd)
 		if s.files[i], err = identity.Note(fd); err != nil {
-			s.free(false)
+			s.free()
 			return nil, err
 		}
 	}
 	if err := s.change(s.quit[0], 0, change{unix.EVFILT_READ, unix.EV_ADD}); err != nil {
-		s.free(false)
+		s.free()
 		return nil, os.NewSyscallError("kevent", err)
 	}
 	return s, nil
@@ -309,7 +309,7 @@ func (s *kqueueSet) shut() {
 	}
 }
 
-func (s *kqueueSet) free(bool) {
+func (s *kqueueSet) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.freed = true

@@ -110,7 +110,7 @@ func TestTheQuitPipeIsAnothers(t *testing.T) {
 			r, w := pipe(t)
 			require.NoError(t, dup2([]int{r, w}[i], s.quit[i]))
 			s.shut()
-			s.free(false)
+			s.free()
 			_, err = unix.Read(r, make([]byte, 1))
 			assert.ErrorIs(t, err, unix.EAGAIN, "nothing was written")
 			assert.NoError(t, unix.Close(s.quit[i]), "it was a stranger's")

@@ -641,7 +641,7 @@ func (s *epollSet) shut() {
 	_, _ = unix.Write(s.bell, binary.NativeEndian.AppendUint64(nil, 1))
 }
 
-func (s *epollSet) free(bool) {
+func (s *epollSet) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epollFiles.free()

@@ -43,6 +43,7 @@ func kindOf(uintptr) (kind, error) { return kind{forgets: true}, nil }
 
 type portSet struct {
 	port  windows.Handle
+	twin  windows.Handle // the same port by a second handle: see intact
 	waits waitKind
 	ended atomic.Bool // shut was called
 
@@ -87,13 +88,24 @@ func newMultiplexer(kind) (multiplexer, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("CreateIoCompletionPort", err)
 	}
+	self := windows.CurrentProcess()
+	var twin windows.Handle
+	if err := windows.DuplicateHandle(self, port, self, &twin, 0, false, windows.DUPLICATE_SAME_ACCESS); err != nil {
+		_ = windows.CloseHandle(port)
+		return nil, os.NewSyscallError("DuplicateHandle", err)
+	}
 	return &portSet{
 		port:     port,
+		twin:     twin,
 		waits:    bestWaits(),
 		entries:  map[uintptr]*portEntry{},
 		byHandle: map[uintptr]*portEntry{},
 	}, nil
 }
+
+// intact reports whether port and twin are what they were. One whose number is another
+// object's by now is not the other's twin any more.
+func (s *portSet) intact() bool { return same(s.port, s.twin) }
 
 // bestWaits is a variable for tests.
 var bestWaits = func() waitKind {
@@ -116,7 +128,7 @@ func (s *portSet) register(fd, key uintptr, i wish) error {
 	if fd == 0 || int(fd) < 0 {
 		return &refusal{"it is no handle that can be watched", windows.ERROR_INVALID_HANDLE}
 	}
-	if windows.Handle(fd) == s.port { // so it was free a moment ago
+	if h := windows.Handle(fd); h == s.port || h == s.twin { // so it was free a moment ago
 		return &refusal{"it is not open", windows.ERROR_INVALID_HANDLE}
 	}
 	s.mu.Lock()
@@ -147,6 +159,9 @@ func (s *portSet) register(fd, key uintptr, i wish) error {
 
 // arm begins e's wait. s.mu is held.
 func (s *portSet) arm(e *portEntry) error {
+	if !s.intact() {
+		return errBroken
+	}
 	if err := s.waits.arm(s, e); err != nil {
 		s.waits.discard(e)
 		return err
@@ -207,6 +222,9 @@ func (s *portSet) abandon(key uintptr) (orphan bool) { return s.remove(0, key) }
 
 func (s *portSet) wait(found func(key uintptr, e Events) (goOn bool)) error {
 	for {
+		if !s.intact() { // before anything is taken out of it
+			return errBroken
+		}
 		var bytes uint32
 		var key uintptr
 		var overlapped *windows.Overlapped
@@ -267,11 +285,16 @@ func (s *portSet) catchUp() {
 
 func (s *portSet) shut() {
 	s.ended.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.port == 0 || !s.intact() {
+		return // and wait sees it at the latest after watchInterval
+	}
 	// If there is no memory for it, the goroutine finds out at its self-check.
 	_ = windows.PostQueuedCompletionStatus(s.port, 0, 0, nil)
 }
 
-func (s *portSet) free(broken bool) {
+func (s *portSet) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
@@ -279,9 +302,11 @@ func (s *portSet) free(broken bool) {
 	}
 	clear(s.entries)
 	clear(s.byHandle)
-	if !broken {
+	if s.intact() { // else it cannot be told which is another's
 		_ = windows.CloseHandle(s.port)
+		_ = windows.CloseHandle(s.twin)
 	}
+	s.port, s.twin = 0, 0 // shut may come late
 }
 
 var (
@@ -395,17 +420,17 @@ var (
 	registerWait   = kernel32.NewProc("RegisterWaitForSingleObject")
 	unregisterWait = kernel32.NewProc("UnregisterWaitEx")
 
-	// poolKeys has the port of each armed key. The callback gets a key and not
+	// poolKeys has the set of each armed key. The callback gets a key and not
 	// a pointer, so that one that comes late finds nothing.
-	poolKeys sync.Map // uintptr -> windows.Handle
+	poolKeys sync.Map // uintptr -> *portSet
 
 	// poolCallback enters Go on a thread that is not Go's, which works on
 	// Windows without cgo too: the runtime keeps a spare M for it
 	// (runtime.needm). There is no end of callbacks to be made, so there is one.
 	poolCallback = sync.OnceValue(func() uintptr {
 		return windows.NewCallback(func(key, _ uintptr) uintptr {
-			if port, ok := poolKeys.Load(key); ok {
-				_ = windows.PostQueuedCompletionStatus(port.(windows.Handle), 0, key, nil)
+			if s, ok := poolKeys.Load(key); ok && s.(*portSet).intact() {
+				_ = windows.PostQueuedCompletionStatus(s.(*portSet).port, 0, key, nil)
 			}
 			return 0
 		})
@@ -414,7 +439,7 @@ var (
 
 func (w poolWaits) arm(s *portSet, e *portEntry) error {
 	w.discard(e) // the one that is over
-	poolKeys.Store(e.key, s.port)
+	poolKeys.Store(e.key, s)
 	const (
 		infinite     = 0xffffffff
 		inWaitThread = 4 // WT_EXECUTEINWAITTHREAD: the callback does not block

@@ -365,6 +365,44 @@ func TestABrokenPortIsAFault(t *testing.T) {
 	})
 }
 
+// TestAStrangersPortIsLeftAlone: another's completion port is at the number of one of
+// the library's handles. No packet is taken out of it or put into it, and it is not closed.
+func TestAStrangersPortIsLeftAlone(t *testing.T) {
+	for i, name := range []string{"port", "twin"} {
+		t.Run(name, func(t *testing.T) {
+			mux, err := newMultiplexer(kind{})
+			require.NoError(t, err)
+			s := mux.(*portSet)
+			h := event(t, manualReset)
+			require.NoError(t, s.register(uintptr(h), 1, wish{interest: interest{events: EventRead}}))
+			number := []*windows.Handle{&s.port, &s.twin}[i]
+			strangers, err := windows.CreateIoCompletionPort(windows.InvalidHandle, 0, 0, 0)
+			require.NoError(t, err)
+			require.NoError(t, windows.PostQueuedCompletionStatus(strangers, 0, 1, nil))
+			own := [2]windows.Handle{s.port, s.twin}
+			*number = strangers
+			assert.Equal(t, errBroken, s.wait(func(uintptr, Events) bool { s.ended.Store(true); return true }))
+			assert.Equal(t, errBroken, s.register(uintptr(event(t, manualReset)), 2, wish{interest: interest{events: EventRead}}))
+			s.shut()
+			s.free()
+			for _, key := range []uintptr{1, 0} {
+				var bytes uint32
+				var got uintptr
+				var overlapped *windows.Overlapped
+				err = windows.GetQueuedCompletionStatus(strangers, &bytes, &got, &overlapped, 0)
+				if key == 0 {
+					assert.ErrorIs(t, err, windows.Errno(windows.WAIT_TIMEOUT), "something was put into it")
+				} else if assert.NoError(t, err, "it was taken") {
+					assert.Equal(t, key, got)
+				}
+			}
+			for _, h := range append(own[:], strangers) {
+				assert.NoError(t, windows.CloseHandle(h))
+			}
+		})
+	}
+}
+
 // TestSums: each signal of one goroutine is awaited by it, many at a time.
 func TestSums(t *testing.T) {
 	eachWait(t, func(t *testing.T) {

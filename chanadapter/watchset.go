@@ -63,8 +63,8 @@ type multiplexer interface {
 	shut()
 
 	// free gives back the descriptor, after wait has returned for the last
-	// time, unless its number is another's by now. broken says that it may be.
-	free(broken bool)
+	// time, unless its number is another's by now.
+	free()
 }
 
 // collector is a multiplexer that can make the own set of a group. There whoever ranges
@@ -141,7 +141,6 @@ type watchSet struct {
 
 	over    atomic.Bool // the goroutine is to end
 	awaited bool        // endUnused frees mux, and not the goroutine; under process.mu
-	faulted bool        // written by the goroutine before exited is closed
 
 	// ctl is held while mux is called, which may take long: see multiplexer. Neither
 	// mu nor process.mu is.
@@ -271,7 +270,7 @@ func (s *watchSet) endUnused() {
 	<-s.exited
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	s.mux.free(s.faulted)
+	s.mux.free()
 }
 
 // evict ends the Watchers of fd in sets of other kinds than s's: the number names
@@ -535,7 +534,6 @@ func (s *watchSet) run() {
 	for {
 		err := s.mux.wait(s.found)
 		if err != nil {
-			s.faulted = true
 			_ = s.retire(err)
 		}
 		if s.over.Load() {
@@ -551,7 +549,7 @@ func (s *watchSet) run() {
 		defer s.turn.Unlock()
 		s.ctl.Lock() // whoever calls mux now is the last
 		defer s.ctl.Unlock()
-		s.mux.free(s.faulted)
+		s.mux.free()
 	}
 }
 
