@@ -235,9 +235,11 @@ func (s *kqueueSet) change(fd int, key uintptr, changes ...change) error {
 	}
 }
 
-// intact reports whether fd and quit are what they were: no other queue has quit.
+// intact reports whether fd and quit are what they were: no other queue has quit. A
+// stranger's has what is at quit's number, perhaps, if that is a stranger's too.
 func (s *kqueueSet) intact() bool {
-	return s.change(s.quit[0], 0, change{unix.EVFILT_READ, unix.EV_ENABLE}) == nil
+	return s.files[0] != nil && s.files[0].Check() == nil &&
+		s.change(s.quit[0], 0, change{unix.EVFILT_READ, unix.EV_ENABLE}) == nil
 }
 
 func (s *kqueueSet) wait(found func(key uintptr, e Events) (goOn bool)) error {

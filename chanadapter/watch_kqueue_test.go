@@ -121,5 +121,36 @@ func TestTheQuitPipeIsAnothers(t *testing.T) {
 	}
 }
 
+// A stranger's queue, with a pipe of its own in it, has come to all numbers of ours, as
+// after closefrom(3): nothing is taken out of it, and it is not closed.
+func TestAStrangersQueueLooksLikeOurs(t *testing.T) {
+	mux, err := newMultiplexer(kind{})
+	require.NoError(t, err)
+	s := mux.(*kqueueSet)
+	r, w := pipe(t)
+	strangers, err := unix.Kqueue()
+	require.NoError(t, err)
+	for by, number := range map[int]int{strangers: s.fd, r: s.quit[0], w: s.quit[1]} {
+		require.NoError(t, dup2(by, number))
+		defer func() { assert.NoError(t, unix.Close(number), "it was a stranger's") }()
+	}
+	require.NoError(t, unix.Close(strangers))
+	event := newEvents(1)
+	unix.SetKevent(&event[0], s.quit[0], unix.EVFILT_READ, unix.EV_ADD|unix.EV_CLEAR)
+	*keyOf(&event[0]) = 7
+	_, err = unix.Kevent(s.fd, event, nil, nil)
+	require.NoError(t, err)
+	put(t, w, "x")
+	assert.ErrorIs(t, s.wait(func(uintptr, Events) bool { s.ended.Store(true); return true }), errBroken)
+	s.shut()
+	s.free()
+	n, err := unix.Kevent(s.fd, nil, event, new(unix.Timespec))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n, "it was taken")
+	n, err = unix.Read(r, make([]byte, 8))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n, "something was written")
+}
+
 // settleGroups has nothing to do: no group has a set of its own.
 func settleGroups(testing.TB) {}
