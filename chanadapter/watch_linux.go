@@ -21,9 +21,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -36,6 +34,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wakechan/wakechan/internal/identity"
 )
 
 const (
@@ -127,48 +127,18 @@ type epollSet struct {
 }
 
 // epollFiles are the set, the one to wait for, and an eventfd that is registered in both
-// under key 0. By that they are known: no other epoll set has it. It also wakes wait.
+// under key 0. By that they are known: no other epoll set has it.
 type epollFiles struct {
 	fd, bell int
-	gate     int    // has fd, if fd is a group's own set; else it is fd
-	mark     uint32 // what bell counted at first: it is known by that
+	gate     int            // has fd, if fd is a group's own set; else it is fd
+	own      *identity.File // what bell was at first
 
 	// looking is held while has looks, by two threads perhaps: what one puts into a
-	// stranger's set for a moment would be ours to the other. It also tells these files
-	// from others: see madeBy.
+	// stranger's set for a moment would be ours to the other.
 	looking *sync.Mutex
 
 	file *os.File // of gate, if the netpoller waits for it
 	conn syscall.RawConn
-}
-
-// madeBy has, by number, the looking of the files that were made there last. If somebody
-// closes all that a set has, the next set may get the same numbers, and looks the same.
-var madeBy struct {
-	mu   sync.Mutex
-	last map[int]*sync.Mutex
-}
-
-func (f epollFiles) claim(fd int) {
-	madeBy.mu.Lock()
-	defer madeBy.mu.Unlock()
-	if madeBy.last == nil {
-		madeBy.last = map[int]*sync.Mutex{}
-	}
-	madeBy.last[fd] = f.looking
-}
-
-func (f epollFiles) claimed(fd int) bool {
-	madeBy.mu.Lock()
-	defer madeBy.mu.Unlock()
-	return madeBy.last[fd] == f.looking
-}
-
-// disclaim forgets the numbers, before they are closed.
-func (f epollFiles) disclaim() {
-	madeBy.mu.Lock()
-	defer madeBy.mu.Unlock()
-	maps.DeleteFunc(madeBy.last, func(_ int, by *sync.Mutex) bool { return by == f.looking })
 }
 
 var _ collector = (*epollSet)(nil)
@@ -191,19 +161,14 @@ func makeEpollFiles(k kind) (f epollFiles, err error) {
 	if f.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return f, os.NewSyscallError("epoll_create1", err)
 	}
-	f.claim(f.fd)
-	f.mark = rand.Uint32()>>1 | 1<<30
-	if f.bell, err = unix.Eventfd(uint(f.mark), unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		f.disclaim()
+	if f.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		_ = unix.Close(f.fd)
 		return f, os.NewSyscallError("eventfd2", err)
 	}
-	f.claim(f.bell)
 	defer func() {
 		if err == nil {
 			return
 		}
-		f.disclaim()
 		_ = unix.Close(f.bell)
 		if f.gate != f.fd {
 			_ = unix.Close(f.fd)
@@ -215,11 +180,13 @@ func makeEpollFiles(k kind) (f epollFiles, err error) {
 		}
 	}()
 	f.gate = f.fd
+	if f.own, err = identity.Note(f.bell); err != nil {
+		return f, err
+	}
 	if k.group != nil {
 		if f.gate, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 			return f, os.NewSyscallError("epoll_create1", err)
 		}
-		f.claim(f.gate)
 		if err = unix.EpollCtl(f.fd, unix.EPOLL_CTL_ADD, f.bell, &unix.EpollEvent{Events: unix.EPOLLET}); err != nil {
 			return f, os.NewSyscallError("epoll_ctl", err)
 		}
@@ -261,31 +228,19 @@ func isSet(e unix.EpollEvent) bool { return e.Fd == setInGate }
 
 // free gives the files back if they are ours still.
 func (f epollFiles) free() {
-	set, gate, bell := f.has(f.fd), f.has(f.gate), f.claimed(f.bell)
-	f.disclaim()
+	set, gate, bell := f.has(f.fd), f.has(f.gate), f.own.Check() == nil
 	if set && f.gate != f.fd {
 		_ = unix.Close(f.fd)
 	}
-	if gate {
-		if f.file != nil {
-			_ = f.file.Close()
-		} else {
-			_ = unix.Close(f.gate)
-		}
-		_ = unix.Close(f.bell)
-		return
-	}
-	if f.file != nil {
+	switch {
+	case f.file == nil && gate:
+		_ = unix.Close(f.gate)
+	case gate:
+		_ = f.file.Close()
+	case f.file != nil:
 		abandoned.Store(f.file, nil)
 	}
-	if !bell {
-		return
-	}
-	// The gate is somebody else's, or closed. Is the eventfd ours still (proc(5))?
-	info, _ := os.ReadFile(fmt.Sprintf("/proc/thread-self/fdinfo/%d", f.bell))
-	_, count, _ := strings.Cut(string(info), "eventfd-count:")
-	count, _, _ = strings.Cut(strings.TrimSpace(count), "\n")
-	if n, err := strconv.ParseUint(count, 16, 64); err == nil && n-uint64(f.mark) <= 4 {
+	if bell {
 		_ = unix.Close(f.bell)
 	}
 }
@@ -300,17 +255,18 @@ func (f epollFiles) intact() bool {
 }
 
 // has reports whether set, which is fd or gate, and bell are what they were:
-// registering one in the other is refused. (The gate could be asked for fd, but then the
+// registering one in the other is refused. That alone would also be so if both were a
+// stranger's, who made them one after the other as we did. (The gate could be asked for fd, but then the
 // kernel would go through all that is in fd.)
 func (f epollFiles) has(set int) bool {
 	f.looking.Lock()
 	defer f.looking.Unlock()
-	if !f.claimed(set) || !f.claimed(f.bell) {
+	if !f.own.Marked() {
 		return false
 	}
 	var e unix.EpollEvent
 	err := f.control(set, unix.EPOLL_CTL_ADD, f.bell, &e)
-	if err == nil { // into a stranger's set, or of a stranger
+	if err == nil { // into a stranger's set
 		_ = f.control(set, unix.EPOLL_CTL_DEL, f.bell, &e)
 	}
 	return err == unix.EEXIST
@@ -404,10 +360,10 @@ func (s *epollSet) modify(fd, key uintptr, i wish) (Events, error) {
 // poll looks at a descriptor that forgets. EPOLL_CTL_MOD would look for what wait does
 // not find any more.
 func (s *epollSet) poll(fd, key uintptr) (ready Events, err error) {
-	if !s.intact() {
-		return 0, errBroken
-	}
 	if !s.registered(fd, key) {
+		if !s.intact() {
+			return 0, errBroken
+		}
 		return 0, errGone
 	}
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT | unix.POLLPRI | unix.POLLRDHUP}}
@@ -435,6 +391,9 @@ func (s *epollSet) abandon(uintptr) (orphan bool) { return true }
 // registered does not look at the file if it is. If it is not it registers and removes
 // whatever the number names by now.
 func (s *epollSet) registered(fd, key uintptr) bool {
+	if !s.intact() {
+		return false
+	}
 	err := s.control(unix.EPOLL_CTL_ADD, fd, key, wish{})
 	if err == nil {
 		_ = s.control(unix.EPOLL_CTL_DEL, fd, key, wish{})

@@ -431,6 +431,50 @@ func TestTheNextSetHasTheSameNumbers(t *testing.T) {
 	}
 }
 
+// TestAStrangersSetLooksLikeOurs: whoever closes all descriptors, and makes an epoll set
+// with an eventfd in it, as event loops do, may get the numbers of ours. Nothing is taken
+// out of it, and nothing written.
+func TestAStrangersSetLooksLikeOurs(t *testing.T) {
+	ownSetFrom(t, 0)
+	for name, g := range map[string]*Group{"shared": nil, "of a group": mustGroup(t)} {
+		t.Run(name, func(t *testing.T) {
+			var opts []Option
+			if g != nil {
+				opts = append(opts, In(g))
+			}
+			r, _ := pipe(t)
+			w := mustWatch(t, r, opts...)
+			settle(t)
+			s := w.reg.set
+			files := filesOf(s)
+			strangers, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+			require.NoError(t, err)
+			bell := eventfd(t)
+			for number, by := range map[int]int{files.fd: strangers, files.gate: strangers, files.bell: bell} {
+				require.NoError(t, unix.Dup3(by, number, unix.O_CLOEXEC))
+				defer func() { assert.NoError(t, unix.Close(number), "it was a stranger's") }()
+			}
+			require.NoError(t, unix.Close(strangers))
+			require.NoError(t, signal(files.bell))
+			e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: 7}
+			require.NoError(t, unix.EpollCtl(files.fd, unix.EPOLL_CTL_ADD, files.bell, &e))
+
+			s.mux.(*epollSet).hurry()
+			receive(t, w.Done())
+			<-s.exited
+			require.NoError(t, w.Close())
+			var events [8]unix.EpollEvent
+			n, err := unix.EpollWait(files.fd, events[:], 0)
+			require.NoError(t, err)
+			assert.Equal(t, 1, n, "it was taken")
+			var count [8]byte
+			_, err = unix.Read(bell, count[:])
+			require.NoError(t, err)
+			assert.EqualValues(t, 1, binary.NativeEndian.Uint64(count[:]), "it was written to")
+		})
+	}
+}
+
 // hurry has a goroutine look after its set that is parked until the next self-check. One
 // that was about to look by itself may have ended, and closed the file: then it fails.
 func (s *epollSet) hurry() {

@@ -58,13 +58,19 @@ func (f *File) Check() error {
 	case err != nil:
 		return fmt.Errorf("cannot tell what descriptor %d is: %w", f.fd, err)
 	}
-	noted.mu.Lock()
-	latest := noted.files[f.fd] == f
-	noted.mu.Unlock()
-	if dev != f.dev || ino != f.ino || mode != f.mode || !latest || !marked(f.fd, f.mark) {
+	if dev != f.dev || ino != f.ino || mode != f.mode || !f.Marked() {
 		return fmt.Errorf("somebody put another file at descriptor %d: %w", f.fd, unix.EBADF)
 	}
 	return nil
+}
+
+// Marked is a part of Check, for who looks often: it reports whether the file at the number
+// has the mark, if there are marks, and was not noted anew.
+func (f *File) Marked() bool {
+	noted.mu.Lock()
+	latest := noted.files[f.fd] == f
+	noted.mu.Unlock()
+	return latest && marked(f.fd, f.mark)
 }
 
 func stat(fd int) (dev, ino, mode uint64, err error) {

@@ -32,6 +32,7 @@ func marked(fd, m int) bool {
 	if m == 0 {
 		return true
 	}
-	now, err := unix.FcntlInt(uintptr(fd), unix.F_GETSIG, 0)
-	return err != nil || now == m
+	// It cannot block, so the scheduler is not told.
+	now, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETSIG, 0)
+	return errno != 0 && errno != unix.EBADF || errno == 0 && int(now) == m
 }
