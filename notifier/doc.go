@@ -71,7 +71,8 @@
 //     for nothing. A [Poller] of your own gives out at most 2^38 handles in all.
 //   - If other code closes our descriptor, or puts another file in its place, Err
 //     reports it within about a second. Once a second a sleeping poller checks its
-//     descriptor.
+//     descriptor. Until then a notification by a [Handle] may signal that file. The poller
+//     itself neither writes to it, nor reads or closes it.
 //   - A thread with a descriptor table of its own (unshare(CLONE_FILES)) must not
 //     notify: it would write into a file of its own.
 //
