@@ -51,6 +51,7 @@ func Note(fd int) (*File, error) {
 // Check returns an error if the file is not at its number any more, or if that cannot
 // be told. It changes nothing, whatever is there now.
 func (f *File) Check() error {
+	marked := f.Marked() // first: whoever closes it in between has closed it
 	dev, ino, mode, err := stat(f.fd)
 	switch {
 	case errors.Is(err, unix.EBADF):
@@ -58,7 +59,7 @@ func (f *File) Check() error {
 	case err != nil:
 		return fmt.Errorf("cannot tell what descriptor %d is: %w", f.fd, err)
 	}
-	if dev != f.dev || ino != f.ino || mode != f.mode || !f.Marked() {
+	if dev != f.dev || ino != f.ino || mode != f.mode || !marked {
 		return fmt.Errorf("somebody put another file at descriptor %d: %w", f.fd, unix.EBADF)
 	}
 	return nil
