@@ -127,7 +127,7 @@ type epollSet struct {
 }
 
 // epollFiles are the set, the one to wait for, and an eventfd that is registered in both
-// under key 0. By that they are known: no other epoll set has it.
+// under key 0. By that they are known: no other epoll set has it. It also wakes wait.
 type epollFiles struct {
 	fd, bell int
 	gate     int            // has fd, if fd is a group's own set; else it is fd
@@ -254,10 +254,10 @@ func (f epollFiles) intact() bool {
 	return f.has(f.fd) && (f.gate == f.fd || f.has(f.gate))
 }
 
-// has reports whether set, which is fd or gate, and bell are what they were:
-// registering one in the other is refused. That alone would also be so if both were a
-// stranger's, who made them one after the other as we did. (The gate could be asked for fd, but then the
-// kernel would go through all that is in fd.)
+// has reports whether set, which is fd or gate, and bell are what they were: bell has its
+// mark, and registering one in the other is refused. The second alone would also be so if
+// both were a stranger's, who made them one after the other as we did. (The gate could be
+// asked for fd, but then the kernel would go through all that is in fd.)
 func (f epollFiles) has(set int) bool {
 	f.looking.Lock()
 	defer f.looking.Unlock()

@@ -265,6 +265,12 @@ func (s *stranger) leave(t *testing.T) {
 // Whoever has the numbers of a doorbell by now is left alone, whatever the poller does
 // then: nobody foreign notifies here.
 func TestAStrangerIsLeftAlone(t *testing.T) {
+	asleep := func(t *testing.T, p *Poller) ([]*Notifier, *stranger) {
+		p.watch = 100 * time.Millisecond // only then Close returns
+		list, _ := notifiers(t, p, 1)
+		settle(t, p)
+		return list, takeNumbers(t, p.set.bell)
+	}
 	for _, backend := range Backends() {
 		for name, test := range map[string]func(t *testing.T, p *Poller) *stranger{
 			"closed before it started": func(t *testing.T, p *Poller) *stranger {
@@ -273,27 +279,18 @@ func TestAStrangerIsLeftAlone(t *testing.T) {
 				return s
 			},
 			"closed asleep": func(t *testing.T, p *Poller) *stranger {
-				p.watch = 100 * time.Millisecond // only then Close returns
-				_, _ = notifiers(t, p, 1)
-				settle(t, p)
-				s := takeNumbers(t, p.set.bell)
+				_, s := asleep(t, p)
 				require.NoError(t, p.Close())
 				return s
 			},
 			"its last notifier closed": func(t *testing.T, p *Poller) *stranger {
-				p.watch = 100 * time.Millisecond
-				list, _ := notifiers(t, p, 1)
-				settle(t, p)
-				s := takeNumbers(t, p.set.bell)
+				list, s := asleep(t, p)
 				require.NoError(t, list[0].Close())
 				require.NoError(t, p.Close())
 				return s
 			},
 			"broken asleep": func(t *testing.T, p *Poller) *stranger {
-				p.watch = 100 * time.Millisecond
-				list, _ := notifiers(t, p, 1)
-				settle(t, p)
-				s := takeNumbers(t, p.set.bell)
+				list, s := asleep(t, p)
 				ended(t, p, "somebody put another file at descriptor", list)
 				return s
 			},
